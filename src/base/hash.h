@@ -1,0 +1,22 @@
+// The one hash of keys: XXH3 with 64 bits (xxhash.com). The index, the latches, the read marks and SCAN's cursor all use it.
+#pragma once
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <cstdint>
+#include <string_view>
+
+namespace fluxkv {
+
+inline uint64_t HashBytes(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+// Spreads an already good hash again, with a number mixed in (splitmix64's finalizer, Steele et al. 2014).
+inline uint64_t MixHash(uint64_t hash, uint64_t salt) {
+  uint64_t x = hash + salt * 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+}  // namespace fluxkv
