@@ -1,6 +1,6 @@
-// CHECK(condition) stops the process when an invariant of ours is broken, in release builds too: a server that no longer
-// knows its own state must not go on answering. DCHECK is for the hot path and vanishes with NDEBUG.
-// What input, disk or network can cause is never a CHECK; it is a Status.
+// CHECK(condition) stops the process when an invariant of ours is broken, in release builds too: a
+// server that no longer knows its own state must not go on answering. DCHECK is for the hot path
+// and vanishes with NDEBUG. What input, disk or network can cause is never a CHECK; it is a Status.
 #pragma once
 
 #include <cstdio>
@@ -14,9 +14,9 @@ namespace fluxkv::internal {
 }
 }  // namespace fluxkv::internal
 
-#define CHECK(condition)                                                        \
-  (__builtin_expect(static_cast<bool>(condition), 1)                            \
-       ? static_cast<void>(0)                                                   \
+#define CHECK(condition)                             \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? static_cast<void>(0)                        \
        : ::fluxkv::internal::CheckFailed(__FILE__, __LINE__, #condition))
 
 #ifdef NDEBUG

@@ -1,6 +1,6 @@
-// The clock that all loops share: milliseconds since 1970 that never go back, so that a key which expired for one client is
-// not seen again by another. A loop calls Tick() once a turn; everyone reads now_ms(), a plain load.
-// Threads: all methods from any thread.
+// The clock that all loops share: milliseconds since 1970 that never go back, so that a key which
+// expired for one client is not seen again by another. A loop calls Tick() once a turn; everyone
+// reads now_ms(), a plain load. Threads: all methods from any thread.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,8 @@ class Clock {
   Clock(const Clock&) = delete;
   Clock& operator=(const Clock&) = delete;
 
-  // Reads the system's clock and moves now_ms() forward to it; a system clock that was set back leaves now_ms() standing.
+  // Reads the system's clock and moves now_ms() forward to it; a system clock that was set back
+  // leaves now_ms() standing.
   int64_t Tick() {
     timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
@@ -25,7 +26,8 @@ class Clock {
     }
     return seen < ms ? ms : seen;
   }
-  // Relaxed is enough: whoever passed a reply from one client to another ticked after the time it depends on.
+  // Relaxed is enough: whoever passed a reply from one client to another ticked after the time it
+  // depends on.
   int64_t now_ms() const { return now_ms_.load(std::memory_order_relaxed); }
 
  private:
@@ -38,7 +40,9 @@ inline int64_t MonotonicNs() {
   clock_gettime(CLOCK_MONOTONIC, &t);
   return static_cast<int64_t>(t.tv_sec) * 1000000000 + t.tv_nsec;
 }
-inline int64_t MonotonicUs() { return MonotonicNs() / 1000; }
+inline int64_t MonotonicUs() {
+  return MonotonicNs() / 1000;
+}
 
 // CPU time of the calling thread in nanoseconds.
 inline int64_t ThreadCpuNs() {

@@ -1,15 +1,30 @@
-// The one hash of keys: XXH3 with 64 bits (xxhash.com). The index, the latches, the read marks and SCAN's cursor all use it.
+// The one hash of keys: XXH3 with 64 bits (xxhash.com), seeded anew in each process so that nobody outside can choose keys that
+// collide. The index, the latches, the read marks and SCAN's cursor all use it; nothing that outlives the process does.
 #pragma once
 
 #define XXH_INLINE_ALL
+#include <sys/random.h>
 #include <xxhash.h>
 
 #include <cstdint>
 #include <string_view>
 
+#include "base/check.h"
+
 namespace fluxkv {
 
-inline uint64_t HashBytes(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+namespace internal {
+inline uint64_t DrawHashSeed() {
+  uint64_t seed = 0;
+  CHECK(getrandom(&seed, sizeof(seed), 0) == sizeof(seed));
+  return seed;
+}
+inline const uint64_t kHashSeed = DrawHashSeed();
+}  // namespace internal
+
+inline uint64_t HashBytes(std::string_view bytes) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), internal::kHashSeed);
+}
 
 // Spreads an already good hash again, with a number mixed in (splitmix64's finalizer, Steele et al. 2014).
 inline uint64_t MixHash(uint64_t hash, uint64_t salt) {

@@ -1,11 +1,12 @@
-// Errors as values. A Status is either good or carries one sentence for a person; a Result<T> carries a T or a Status.
+// Errors as values. A Status is either good or carries one sentence for a person; a Result<T>
+// carries a T or a Status.
 //
 //   Result<int> port = ParsePort(text);
 //   if (!port.ok()) return port.status();
 //   Use(port.value());
 //
-// Both are [[nodiscard]]: an error that may be ignored will be. A broken invariant is not an error, it is a CHECK.
-// Threads: values, no sharing.
+// Both are [[nodiscard]]: an error that may be ignored will be. A broken invariant is not an error,
+// it is a CHECK. Threads: values, no sharing.
 #pragma once
 
 #include <memory>
