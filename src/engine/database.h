@@ -1,0 +1,101 @@
+// The store: numbered databases of keys to versions, with its collector. One Database a process or
+// test; a Handle a thread.
+//
+//   Database database(options, clock);
+//   std::unique_ptr<Handle> handle = database.Attach();
+//   { Handle::Scope in_epoch(*handle);  Transaction txn(*handle); ... }
+//
+// Threads: Attach, stats and the watch calls from any thread; a Handle is its thread's alone.
+// Owns:    all nodes and versions. Handles and transactions must be gone before it is.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "base/clock.h"
+#include "engine/key.h"
+#include "engine/version.h"
+
+namespace fluxkv::engine {
+
+class Handle;  // engine/handle.h
+class Store;
+
+struct Options {
+  uint32_t databases = 16;
+  // The collector looks for work at least this often; it is woken earlier by what is queued.
+  std::atomic<int64_t>* vacuum_interval_ms = nullptr;  // null: 100 ms
+  // Called by the collector after a key was removed because its deadline passed (keyspace
+  // notifications, statistics).
+  std::function<void(uint32_t db, std::string_view key)> on_expired;
+};
+
+struct DatabaseStats {
+  uint64_t keys = 0;  // as CountKeys
+  uint64_t keys_with_expiry = 0;
+};
+
+struct EngineStats {
+  uint64_t used_bytes = 0;     // nodes, versions and index as the allocator rounds them
+  uint64_t retired_bytes = 0;  // unlinked, not yet freed
+  uint64_t expired_keys = 0;   // removed because their deadline passed
+  uint64_t versions_kept = 0;  // behind newest versions, held by snapshots
+  uint64_t live_snapshots = 0;
+  Stamp stamp = 0;             // newest
+  Stamp oldest_snapshot = 0;   // 0: none
+  uint64_t latch_wait_ns = 0;  // time spent waiting for latches
+  uint64_t conflicts = 0;      // transactions that ended with a conflict
+  uint64_t index_bytes = 0;
+  uint64_t list_bytes = 0;
+};
+
+// What WATCH remembers of a key. Compare with Changed at EXEC, under the key's latch.
+struct WatchToken {
+  uint32_t db = 0;
+  uint64_t hash = 0;
+  uint64_t keyspace = 0;  // which keyspace the database was then (it changes by FLUSHDB and SWAPDB)
+  Stamp stamp = 0;        // of the newest version, 0 if there was none
+  bool live = false;
+};
+
+class Database {
+ public:
+  Database(Options options, Clock& clock);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  // Requires: fewer than limits::kThreadsMax handles.
+  std::unique_ptr<Handle> Attach();
+
+  uint32_t databases() const;
+  DatabaseStats database_stats(uint32_t db) const;
+  EngineStats stats() const;
+  uint64_t used_bytes() const;  // cheap enough for every write
+
+  // WATCH: pins the key's history from now on, until Unwatch; call it inside an epoch. Unwatch with
+  // the token it returned.
+  WatchToken Watch(uint32_t db, const Key& key);
+  void Unwatch(const WatchToken& token);
+  // Whether the watched key was written since, for EXEC: the same value, an expiry and an eviction
+  // count as written; a key that was already expired at Watch counts as absent. Requires: inside an
+  // epoch, and the key (or everything) latched.
+  bool Changed(const Key& key, const WatchToken& token) const;
+
+  // The collector's expiry can be switched off for tests (DEBUG SET-ACTIVE-EXPIRE); access still
+  // hides expired keys.
+  void set_active_expiry(bool on);
+  // Waits until everything that could be reclaimed now has been (DEBUG, MEMORY PURGE, tests).
+  void Vacuum();
+
+  Store& store() { return *store_; }
+
+ private:
+  std::unique_ptr<Store> store_;
+};
+
+}  // namespace fluxkv::engine

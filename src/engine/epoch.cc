@@ -1,0 +1,92 @@
+#include "engine/epoch.h"
+
+#include "base/check.h"
+
+namespace fluxkv::engine {
+
+Epochs::~Epochs() {
+  for (const Slot& slot : slots_) CHECK(!slot.taken.load(std::memory_order_relaxed));
+  for (const Retired& r : orphans_) r.free(r.object);
+}
+
+size_t Epochs::TakeSlot() {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    bool expected = false;
+    if (!slots_[i].taken.compare_exchange_strong(expected, true)) continue;
+    size_t used = slots_used_.load();
+    while (used < i + 1 && !slots_used_.compare_exchange_weak(used, i + 1)) {
+    }
+    return i;
+  }
+  CHECK(false && "more threads than limits::kThreadsMax");
+  return 0;
+}
+
+bool Epochs::TryAdvance() {
+  uint64_t epoch = global_.load(std::memory_order_seq_cst);
+  size_t used = slots_used_.load(std::memory_order_seq_cst);
+  for (size_t i = 0; i < used; ++i) {
+    uint64_t inside = slots_[i].epoch.load(std::memory_order_seq_cst);
+    if (inside != kOutside && inside != epoch) return false;
+  }
+  return global_.compare_exchange_strong(epoch, epoch + 1, std::memory_order_seq_cst);
+}
+
+Reclaimer::Reclaimer(Epochs& epochs) : epochs_(epochs), slot_(epochs.TakeSlot()) {}
+
+Reclaimer::~Reclaimer() {
+  CHECK(!inside_);
+  for (int i = 0; i < 4 && pending() > 0; ++i) Collect();
+  {
+    std::lock_guard lock(epochs_.orphans_mutex_);
+    epochs_.orphans_.insert(epochs_.orphans_.end(),
+                            retired_.begin() + static_cast<ptrdiff_t>(first_), retired_.end());
+  }
+  epochs_.slots_[slot_].taken.store(false);
+}
+
+void Reclaimer::Enter() {
+  DCHECK(!inside_);
+  inside_ = true;
+  // seq_cst: what is loaded after this cannot be older than what was unlinked before another thread
+  // saw us outside.
+  epochs_.slots_[slot_].epoch.store(epochs_.global_.load(std::memory_order_seq_cst),
+                                    std::memory_order_seq_cst);
+}
+
+void Reclaimer::Leave() {
+  DCHECK(inside_);
+  inside_ = false;
+  epochs_.slots_[slot_].epoch.store(Epochs::kOutside, std::memory_order_release);
+  if (pending() >= limits::kEpochCommandsMax || retired_bytes() >= 65536) Collect();
+}
+
+void Reclaimer::Retire(void* object, size_t bytes, void (*free)(void*)) {
+  DCHECK(inside_);
+  retired_.push_back({object, free, epochs_.current(), bytes});
+  retired_bytes_.store(retired_bytes() + bytes, std::memory_order_relaxed);
+}
+
+void Reclaimer::Collect() {
+  // A thread that is alone moves the epoch through the whole grace at once; others go one step a
+  // visit.
+  for (uint64_t i = 0; i < Epochs::kGrace && epochs_.TryAdvance(); ++i) {
+  }
+  uint64_t epoch = epochs_.current();
+  size_t freed_bytes = 0;
+  while (first_ < retired_.size() && retired_[first_].epoch + Epochs::kGrace <= epoch) {
+    const Retired& r = retired_[first_++];
+    freed_bytes += r.bytes;
+    r.free(r.object);
+  }
+  retired_bytes_.store(retired_bytes() - freed_bytes, std::memory_order_relaxed);
+  if (first_ == retired_.size()) {
+    retired_.clear();
+    first_ = 0;
+  } else if (first_ > retired_.size() / 2) {
+    retired_.erase(retired_.begin(), retired_.begin() + static_cast<ptrdiff_t>(first_));
+    first_ = 0;
+  }
+}
+
+}  // namespace fluxkv::engine

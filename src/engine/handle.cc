@@ -1,0 +1,73 @@
+#include "engine/handle.h"
+
+#include "base/check.h"
+#include "engine/collector.h"
+#include "engine/store.h"
+
+namespace fluxkv::engine {
+
+Handle::Handle(Store& store, HandleShared& shared, size_t number)
+    : store_(store), shared_(shared), number_(number), reclaimer_(store.epochs) {}
+
+Handle::~Handle() {
+  CHECK(shared_.commit_floor.load() == HandleShared::kNotCommitting);
+  store_.Detach(number_);
+}
+
+void Handle::Leave() {
+  reclaimer_.Leave();
+  commands_in_epoch_ = 0;
+  shared_.retired_bytes.store(reclaimer_.retired_bytes(), std::memory_order_relaxed);
+}
+
+void Handle::Breathe(size_t commands) {
+  commands_in_epoch_ += commands;
+  if (commands_in_epoch_ < limits::kEpochCommandsMax &&
+      reclaimer_.retired_bytes() < limits::kEpochRetiredBytesMax)
+    return;
+  Leave();
+  Enter();
+}
+
+void Handle::PrefetchIndex(uint32_t db, uint64_t hash) const {
+  store_.Root(db)->keyspace->index.Prefetch(hash);
+}
+
+const Node* Handle::PrefetchNode(uint32_t db, uint64_t hash) const {
+  return store_.Root(db)->keyspace->index.PrefetchNode(hash);
+}
+
+void Handle::PrefetchVersion(const Node* node) {
+  if (node == nullptr) return;
+  const char* version = reinterpret_cast<const char*>(node->head());
+  __builtin_prefetch(version);
+  __builtin_prefetch(version + limits::kCacheLineBytes);
+}
+
+void Handle::RetireVersion(Version* version) {
+  size_t bytes = version->AllocatedBytes();
+  AddUsedBytes(-static_cast<int64_t>(bytes));
+  reclaimer_.Retire(version, bytes, [](void* p) { VersionDeleter()(static_cast<Version*>(p)); });
+}
+
+void Handle::RetireHistory(History* entry) {
+  reclaimer_.Retire(entry, sizeof(History), [](void* p) { delete static_cast<History*>(p); });
+}
+
+void Handle::LeaveGarbage(Keyspace* keyspace, Node* node) {
+  shared_.inbox_latch.Lock();
+  shared_.garbage.push_back({keyspace, node});
+  bool wake = shared_.garbage.size() == Collector::kWakeEntries;
+  shared_.inbox_latch.Unlock();
+  if (wake) store_.collector->Wake();
+}
+
+void Handle::LeaveDeadline(int64_t at_ms, uint64_t hash, uint64_t keyspace) {
+  shared_.inbox_latch.Lock();
+  shared_.deadlines.push_back({at_ms, hash, keyspace});
+  bool wake = shared_.deadlines.size() == Collector::kWakeEntries;
+  shared_.inbox_latch.Unlock();
+  if (wake) store_.collector->Wake();
+}
+
+}  // namespace fluxkv::engine

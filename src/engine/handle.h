@@ -1,0 +1,121 @@
+// A thread's access to the store: its epoch, its commit slot, what it retired and what it left for
+// the collector.
+//
+//   std::unique_ptr<Handle> handle = database.Attach();
+//   Handle::Scope in_epoch(*handle);
+//   Transaction txn(*handle);
+//
+// Threads: one thread only, but for `shared`.
+// Owns:    nothing that outlives it: what the thread retired is handed on when the handle goes.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/limits.h"
+#include "engine/epoch.h"
+#include "engine/key.h"
+#include "engine/latch.h"
+#include "engine/node.h"
+#include "engine/version.h"
+
+namespace fluxkv::engine {
+
+class Keyspace;
+class Store;
+
+// What other threads see of a handle. It belongs to the Store and outlives the handle.
+struct alignas(limits::kCacheLineBytes) HandleShared {
+  static constexpr Stamp kNotCommitting = ~Stamp{0};
+  // While its thread commits: a stamp that the commit's own will not be below. A snapshot waits
+  // until it is above its stamp.
+  std::atomic<Stamp> commit_floor{kNotCommitting};
+
+  // Figures: one writer, relaxed. Bytes may be negative: a thread frees what another allocated.
+  alignas(limits::kCacheLineBytes) std::atomic<int64_t> used_bytes{0};
+  std::atomic<int64_t> versions_kept{0};
+  std::atomic<uint64_t> retired_bytes{0};
+  std::atomic<uint64_t> latch_wait_ns{0};
+  std::atomic<uint64_t> conflicts{0};
+
+  // For the collector: nodes to look at, deadlines to file.
+  struct Garbage {
+    Keyspace* keyspace;
+    Node* node;
+  };
+  struct Deadline {
+    int64_t at_ms;
+    uint64_t hash;
+    uint64_t keyspace;
+  };
+  alignas(limits::kCacheLineBytes) Latch inbox_latch;
+  std::vector<Garbage> garbage;     // guarded by inbox_latch
+  std::vector<Deadline> deadlines;  // guarded by inbox_latch
+};
+
+class Handle {
+ public:
+  ~Handle();
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+
+  // Inside an epoch nothing that the thread can reach is freed. Enter once a batch, leave before
+  // sleeping. Does not nest.
+  void Enter() { reclaimer_.Enter(); }
+  void Leave();
+  // Leaves and enters again when enough commands or retired bytes have passed; pointers got before
+  // are dead then. Call it between commands. Requires: inside an epoch; no transaction but
+  // kSnapshot ones open.
+  void Breathe(size_t commands);
+
+  // Bring the cache lines that a command on this key will need, in steps with other keys' steps in
+  // between; hints only.
+  void PrefetchIndex(uint32_t db, uint64_t hash) const;
+  const Node* PrefetchNode(uint32_t db, uint64_t hash) const;
+  static void PrefetchVersion(const Node* node);
+
+  class Scope {
+   public:
+    explicit Scope(Handle& handle) : handle_(handle) { handle_.Enter(); }
+    ~Scope() { handle_.Leave(); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Handle& handle_;
+  };
+
+  // ---- for the engine's own files
+  Store& store() const { return store_; }
+  Reclaimer& reclaimer() { return reclaimer_; }
+  HandleShared& shared() { return shared_; }
+  size_t number() const { return number_; }
+  void AddUsedBytes(int64_t bytes) { Add(shared_.used_bytes, bytes); }
+  void AddVersionsKept(int64_t n) { Add(shared_.versions_kept, n); }
+  void AddLatchWait(uint64_t ns) {
+    if (ns != 0) Add(shared_.latch_wait_ns, ns);
+  }
+  void AddConflict() { Add(shared_.conflicts, uint64_t{1}); }
+  void RetireVersion(Version* version);
+  void RetireHistory(History* entry);  // the entry, not its version
+  void LeaveGarbage(Keyspace* keyspace, Node* node);
+  void LeaveDeadline(int64_t at_ms, uint64_t hash, uint64_t keyspace);
+
+ private:
+  friend class Store;
+  Handle(Store& store, HandleShared& shared, size_t number);
+  template <class T>
+  static void Add(std::atomic<T>& figure, T n) {
+    figure.store(figure.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+
+  Store& store_;
+  HandleShared& shared_;
+  const size_t number_;
+  Reclaimer reclaimer_;
+  size_t commands_in_epoch_ = 0;
+};
+
+}  // namespace fluxkv::engine

@@ -1,0 +1,248 @@
+#include "engine/hash_index.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
+namespace fluxkv::engine {
+
+namespace {
+constexpr int kDepthMax =
+    kScanHashBits - HashIndex::kHomeBits;  // a bucket's range must be whole in SCAN's order
+}
+
+HashIndex::HashIndex() {
+  auto directory = std::make_unique<Directory>(0);
+  directory->segments[0].store(NewSegment(0, 0), std::memory_order_relaxed);
+  directory_.store(directory.release(), std::memory_order_release);
+}
+
+HashIndex::~HashIndex() {
+  Directory* directory = directory_.load(std::memory_order_acquire);
+  Segment* last = nullptr;
+  for (auto& entry : directory->segments) {
+    Segment* segment = entry.load(std::memory_order_relaxed);
+    if (segment != last) delete segment;
+    last = segment;
+  }
+  delete directory;
+}
+
+HashIndex::Segment* HashIndex::NewSegment(int depth, uint64_t prefix) {
+  bytes_.fetch_add(AllocatedBytes(sizeof(Segment)), std::memory_order_relaxed);
+  return new Segment(depth, prefix);
+}
+
+Node* HashIndex::Find(const Key& key) const {
+  const uint64_t tag = TagOf(key.hash);
+  for (;;) {
+    const Segment* segment = SegmentOf(key.hash);
+    const size_t home = HomeOf(key.hash, segment->depth);
+    const Bucket* bucket = &segment->buckets[home];
+    const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
+    for (; bucket != end; ++bucket) {
+      for (const auto& word : bucket->slots) {
+        uint64_t slot = word.load(std::memory_order_acquire);
+        if ((slot & ~kPointerMask) != tag || slot == 0) continue;
+        Node* node = NodeOf(slot);
+        if (node != nullptr && node->key() == key.bytes) return node;
+      }
+    }
+    if ((segment->buckets[home].meta.load(std::memory_order_acquire) & kMoved) == 0)
+      return nullptr;  // H3
+  }
+}
+
+void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
+  std::vector<Entry> entries;
+  const uint64_t from = ScanHash(hash);
+  Collect(from, 1, &entries);
+  for (const Entry& e : entries) {
+    if (e.scan_hash == from && HashBytes(e.node->key()) == hash) nodes->push_back(e.node);
+  }
+}
+
+void HashIndex::Prefetch(uint64_t hash) const {
+  const Segment* segment = SegmentOf(hash);
+  __builtin_prefetch(&segment->buckets[HomeOf(hash, segment->depth)]);
+}
+
+Node* HashIndex::PrefetchNode(uint64_t hash) const {
+  const Segment* segment = SegmentOf(hash);
+  const uint64_t tag = TagOf(hash);
+  for (const auto& word : segment->buckets[HomeOf(hash, segment->depth)].slots) {
+    uint64_t slot = word.load(std::memory_order_acquire);
+    if ((slot & ~kPointerMask) != tag || slot == 0) continue;
+    __builtin_prefetch(NodeOf(slot));
+    return NodeOf(slot);
+  }
+  return nullptr;
+}
+
+bool HashIndex::Place(Segment* segment, Node* node, uint64_t hash) {
+  if (segment->entries >= kEntriesMax) return false;
+  const size_t home = HomeOf(hash, segment->depth);
+  for (size_t distance = 0; distance <= kSpillBuckets; ++distance) {
+    for (auto& word : segment->buckets[home + distance].slots) {
+      if (word.load(std::memory_order_relaxed) != 0) continue;
+      auto& meta = segment->buckets[home].meta;
+      uint64_t old = meta.load(std::memory_order_relaxed);
+      if ((old & kSpillMask) < distance)
+        meta.store((old & ~kSpillMask) | distance, std::memory_order_release);  // H1
+      word.store(TagOf(hash) | reinterpret_cast<uint64_t>(node), std::memory_order_release);
+      ++segment->entries;
+      return true;
+    }
+  }
+  return false;
+}
+
+void HashIndex::Insert(Node* node, uint64_t hash, Reclaimer& reclaimer) {
+  DCHECK((reinterpret_cast<uint64_t>(node) & ~kPointerMask) == 0);
+  for (;;) {
+    Segment* segment = SegmentOf(hash);
+    segment->latch.Lock();
+    bool done = false;
+    if (!segment->moved) {
+      done = Place(segment, node, hash);
+      if (!done) Split(segment, reclaimer);
+    }
+    segment->latch.Unlock();
+    if (done) return;
+  }
+}
+
+void HashIndex::Remove(Node* node, uint64_t hash) {
+  const uint64_t wanted = TagOf(hash) | reinterpret_cast<uint64_t>(node);
+  for (;;) {
+    Segment* segment = SegmentOf(hash);
+    segment->latch.Lock();
+    if (segment->moved) {
+      segment->latch.Unlock();
+      continue;
+    }
+    const size_t home = HomeOf(hash, segment->depth);
+    for (size_t distance = 0; distance <= kSpillBuckets; ++distance) {
+      for (auto& word : segment->buckets[home + distance].slots) {
+        if (word.load(std::memory_order_relaxed) != wanted) continue;
+        word.store(0, std::memory_order_release);
+        --segment->entries;
+        segment->latch.Unlock();
+        return;
+      }
+    }
+    CHECK(false && "the index does not hold the node");
+  }
+}
+
+void HashIndex::Build(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
+                      std::vector<Segment*>* built) {
+  // With a seeded hash this many keys with one prefix cannot come together by chance.
+  CHECK(depth <= kDepthMax);
+  Segment* segment = NewSegment(depth, prefix);
+  for (const HashedNode& n : nodes) {
+    if (Place(segment, n.node, n.hash)) continue;
+    // Rare: the nodes crowd into few buckets. The segment is still private, so it is simply made
+    // anew as two.
+    bytes_.fetch_sub(AllocatedBytes(sizeof(Segment)), std::memory_order_relaxed);
+    delete segment;
+    return BuildHalves(depth, prefix, nodes, built);
+  }
+  built->push_back(segment);
+}
+
+void HashIndex::BuildHalves(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
+                            std::vector<Segment*>* built) {
+  std::vector<HashedNode> halves[2];
+  for (const HashedNode& n : nodes) halves[HighBits(n.hash, depth + 1) & 1].push_back(n);
+  for (uint64_t half = 0; half < 2; ++half)
+    Build(depth + 1, prefix * 2 + half, halves[half], built);
+}
+
+void HashIndex::Split(Segment* segment, Reclaimer& reclaimer) {
+  std::vector<HashedNode> nodes;
+  nodes.reserve(segment->entries);
+  for (Bucket& bucket : segment->buckets) {
+    for (auto& word : bucket.slots) {
+      Node* node = NodeOf(word.load(std::memory_order_relaxed));
+      if (node == nullptr) continue;
+      __builtin_prefetch(node);
+      nodes.push_back({0, node});
+    }
+  }
+  for (HashedNode& n : nodes) n.hash = HashBytes(n.node->key());
+  std::vector<Segment*> built;
+  BuildHalves(segment->depth, segment->prefix, nodes, &built);
+#ifndef FLUXKV_PLANT_SPLIT_UNMARKED
+  for (Bucket& bucket : segment->buckets) {
+    bucket.meta.store(bucket.meta.load(std::memory_order_relaxed) | kMoved,
+                      std::memory_order_release);
+  }
+#endif
+  segment->moved = true;
+  std::lock_guard lock(directory_mutex_);
+  for (Segment* part : built) PublishSegment(part, reclaimer);
+  bytes_.fetch_sub(AllocatedBytes(sizeof(Segment)), std::memory_order_relaxed);
+  reclaimer.Retire(segment, sizeof(Segment), [](void* p) { delete static_cast<Segment*>(p); });
+}
+
+void HashIndex::PublishSegment(Segment* segment, Reclaimer& reclaimer) {
+  Directory* directory = directory_.load(std::memory_order_relaxed);
+  while (directory->depth < segment->depth) {
+    auto* doubled = new Directory(directory->depth + 1);
+    for (size_t i = 0; i < doubled->segments.size(); ++i) {
+      doubled->segments[i].store(directory->segments[i / 2].load(std::memory_order_relaxed),
+                                 std::memory_order_relaxed);
+    }
+    directory_.store(doubled, std::memory_order_release);
+    const size_t old_bytes = directory->segments.size() * sizeof(void*);
+    reclaimer.Retire(directory, old_bytes, [](void* p) { delete static_cast<Directory*>(p); });
+    bytes_.fetch_add(old_bytes, std::memory_order_relaxed);
+    directory = doubled;
+  }
+  const size_t span = size_t{1} << (directory->depth - segment->depth);
+  for (size_t i = 0; i < span; ++i)
+    directory->segments[segment->prefix * span + i].store(segment, std::memory_order_release);
+}
+
+bool HashIndex::CollectBucket(const Segment& segment, size_t home, uint64_t from,
+                              std::vector<Entry>* out) const {
+  const size_t before = out->size();
+  const size_t spill = segment.buckets[home].meta.load(std::memory_order_acquire) & kSpillMask;
+  for (size_t i = home; i <= home + spill; ++i) {
+    for (const auto& word : segment.buckets[i].slots) {
+      Node* node = NodeOf(word.load(std::memory_order_acquire));
+      if (node == nullptr) continue;
+      uint64_t hash = HashBytes(node->key());
+      if (HomeOf(hash, segment.depth) == home && ScanHash(hash) >= from)
+        out->push_back({ScanHash(hash), node});
+    }
+  }
+  if ((segment.buckets[home].meta.load(std::memory_order_acquire) & kMoved) != 0) {
+    out->resize(before);
+    return false;
+  }
+  std::sort(out->begin() + static_cast<ptrdiff_t>(before), out->end(),
+            [](const Entry& a, const Entry& b) { return a.scan_hash < b.scan_hash; });
+  return true;
+}
+
+uint64_t HashIndex::Collect(uint64_t from, size_t count, std::vector<Entry>* out) const {
+  constexpr int kShift = 64 - kScanHashBits;
+  uint64_t position = from << kShift;
+  for (;;) {
+    const Segment* segment = SegmentOf(position);
+    const size_t home = HomeOf(position, segment->depth);
+    if (!CollectBucket(*segment, home, from, out)) continue;
+    const uint64_t bucket_range = uint64_t{1} << (64 - segment->depth - kHomeBits);
+    const uint64_t bucket_start = position & ~(bucket_range - 1);
+    position = bucket_start + bucket_range;
+    if (position == 0) return 0;  // past the last bucket
+    if (out->size() >= count) return position >> kShift;
+  }
+}
+
+}  // namespace fluxkv::engine

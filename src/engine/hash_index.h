@@ -1,0 +1,160 @@
+// The hash index: from a key to its node with two cache misses, readers without latch or store.
+// Extendible hashing (Fagin et al., 1979) over segments of a bounded size, addressed by the hash's
+// high bits, so that position order is hash order (SCAN).
+//
+// A segment has kHomeBuckets buckets of one cache line (7 slots and a word of meta) and
+// kSpillBuckets more behind them. An entry lives in its home bucket or one of the next
+// kSpillBuckets. A slot is 16 bits of tag (the hash's low bits) and a 48-bit pointer. A segment
+// that is full is split in two; no table is ever doubled, so growth never stalls.
+//
+// H1. A bucket's meta says how many buckets beyond it an entry whose home it is may live; it only
+// grows, and is stored before the
+//     entry is.
+// H2. Slots and meta of a segment change under the segment's latch; readers load them with acquire.
+// H3. An entry never moves inside a segment. A split copies entries to two new segments, marks
+// every bucket of the old one moved,
+//     then publishes the new ones in the directory: so a reader that misses in a bucket not marked
+//     moved has not missed an entry that was there before its look-up began, and one that misses in
+//     a marked bucket starts over.
+// H4. Insert and Remove of one key never run at the same time (the caller holds the key's latch).
+// H5. The directory has 2^depth entries; a segment of depth d <= depth stands in 2^(depth-d)
+// neighbouring ones.
+//
+// Threads: Find, Prefetch, Collect from any thread inside an epoch; Insert, Remove under the key's
+// latch, inside an epoch. Owns:    segments and directories, not nodes.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/epoch.h"
+#include "engine/key.h"
+#include "engine/latch.h"
+#include "engine/node.h"
+
+namespace fluxkv::engine {
+
+class HashIndex {
+ public:
+  static constexpr size_t kSlots = 7;
+  static constexpr int kHomeBits = 7;
+  static constexpr size_t kHomeBuckets = size_t{1} << kHomeBits;
+  static constexpr size_t kSpillBuckets = 3;
+  // Fuller than this a segment splits even if an entry would still find room: probing stays at one
+  // line mostly.
+  static constexpr size_t kEntriesMax = kHomeBuckets * kSlots * 13 / 16;
+
+  HashIndex();
+  ~HashIndex();  // Requires: nobody is inside an epoch with a pointer into it
+  HashIndex(const HashIndex&) = delete;
+  HashIndex& operator=(const HashIndex&) = delete;
+
+  // The node of the key, or null.
+  Node* Find(const Key& key) const;
+  // All nodes whose key has this hash. Requires: a latch that keeps keys of this hash from coming
+  // and going.
+  void FindByHash(uint64_t hash, std::vector<Node*>* nodes) const;
+  // Requires: the key is not there.
+  void Insert(Node* node, uint64_t hash, Reclaimer& reclaimer);
+  // Requires: the node is there.
+  void Remove(Node* node, uint64_t hash);
+
+  // Asks for the cache line that Find will look at first.
+  void Prefetch(uint64_t hash) const;
+  // The node that Find would most likely return, from the tag alone; asks for its line. May be null
+  // or another key's.
+  Node* PrefetchNode(uint64_t hash) const;
+
+  // All nodes whose ScanHash is in [from, next), in that order, bucket by bucket until there are at
+  // least `count`; returns next, 0 when the end was reached.
+  struct Entry {
+    uint64_t scan_hash;
+    Node* node;
+  };
+  uint64_t Collect(uint64_t from, size_t count, std::vector<Entry>* out) const;
+
+  // Every node. Requires: nobody else uses the index (destruction).
+  template <class Visit>
+  void VisitAll(Visit visit) const {
+    const Segment* last = nullptr;
+    const Directory* directory = directory_.load(std::memory_order_acquire);
+    for (const auto& entry : directory->segments) {
+      const Segment* segment = entry.load(std::memory_order_acquire);
+      if (segment == last) continue;
+      last = segment;
+      for (const Bucket& bucket : segment->buckets) {
+        for (const auto& slot : bucket.slots) {
+          if (Node* node = NodeOf(slot.load(std::memory_order_acquire)); node != nullptr)
+            visit(node);
+        }
+      }
+    }
+  }
+
+  // As the allocator rounds them.
+  size_t allocated_bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  static constexpr uint64_t kPointerMask = (uint64_t{1} << 48) - 1;
+  static constexpr uint64_t kSpillMask = 0xff;
+  static constexpr uint64_t kMoved = 0x100;
+
+  struct alignas(limits::kCacheLineBytes) Bucket {
+    std::atomic<uint64_t> meta{0};
+    std::atomic<uint64_t> slots[kSlots] = {};
+  };
+  struct Segment {
+    Latch latch;
+    bool moved = false;  // under latch
+    int depth;           // immutable: how many high bits of the hash all entries share
+    uint64_t prefix;     // immutable: those bits, right-aligned
+    size_t entries = 0;  // under latch
+    Bucket buckets[kHomeBuckets + kSpillBuckets];
+    Segment(int d, uint64_t p) : depth(d), prefix(p) {}
+  };
+  struct Directory {
+    int depth;
+    std::vector<std::atomic<Segment*>> segments;
+    explicit Directory(int d) : depth(d), segments(size_t{1} << d) {}
+  };
+
+  static Node* NodeOf(uint64_t slot) { return reinterpret_cast<Node*>(slot & kPointerMask); }
+  static uint64_t TagOf(uint64_t hash) { return hash << 48; }
+  static size_t HighBits(uint64_t hash, int bits) { return bits == 0 ? 0 : hash >> (64 - bits); }
+  static size_t HomeOf(uint64_t hash, int depth) { return (hash << depth) >> (64 - kHomeBits); }
+
+  Segment* SegmentOf(uint64_t hash) const {
+    const Directory* directory = directory_.load(std::memory_order_acquire);
+    return directory->segments[HighBits(hash, directory->depth)].load(std::memory_order_acquire);
+  }
+  // False when there is no room. Requires: latch held, or the segment is private.
+  static bool Place(Segment* segment, Node* node, uint64_t hash);
+  struct HashedNode {
+    uint64_t hash;
+    Node* node;
+  };
+  // Private segments that hold `nodes`, of this depth or, where they crowd, deeper.
+  void Build(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
+             std::vector<Segment*>* built);
+  void BuildHalves(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
+                   std::vector<Segment*>* built);
+  // Requires: directory_mutex_ held.
+  void PublishSegment(Segment* segment, Reclaimer& reclaimer);
+  // Requires: segment's latch held, not moved.
+  void Split(Segment* segment, Reclaimer& reclaimer);
+  bool CollectBucket(const Segment& segment, size_t home, uint64_t from,
+                     std::vector<Entry>* out) const;
+  Segment* NewSegment(int depth, uint64_t prefix);
+
+  std::atomic<Directory*> directory_;
+  std::mutex directory_mutex_;  // taken with a segment's latch held; guards the directory's
+                                // replacement and entries
+  std::atomic<size_t> bytes_{0};
+};
+
+}  // namespace fluxkv::engine

@@ -1,0 +1,67 @@
+// One keyspace: the keys that a database number stands for. FLUSHDB puts a fresh one in its place,
+// SWAPDB exchanges two; old ones stay for the snapshots that still read them.
+//
+// A database number names its keyspace through a chain of RootVersions, newest first, read like a
+// key's versions. K1. A root changes only while its committer holds every latch, so a writer that
+// holds a latch sees a root that stays. K2. A keyspace lives until no RootVersion names it; the
+// collector alone unlinks RootVersions and destroys keyspaces.
+//
+// Threads: as HashIndex and OrderedList; the counters by any thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/limits.h"
+#include "engine/hash_index.h"
+#include "engine/ordered_list.h"
+
+namespace fluxkv::engine {
+
+class Keyspace {
+ public:
+  explicit Keyspace(uint64_t id) : id(id) {}
+
+  const uint64_t id;  // never used again
+  HashIndex index;
+  OrderedList list;
+  // Nodes closed so far. A reader that found no node compares it to know that none was there in
+  // between.
+  std::atomic<uint64_t> buried{0};
+  // RootVersions that name it. Changed with all latches held, and by the collector.
+  std::atomic<uint32_t> roots{0};
+
+  // Counts are striped by thread so that writers share no line; a count is the sum.
+  void AddKeys(size_t thread, int64_t keys, int64_t with_expiry) {
+    Stripe& s = stripes_[thread % kStripes];
+    if (keys != 0) s.keys.fetch_add(keys, std::memory_order_relaxed);
+    if (with_expiry != 0) s.with_expiry.fetch_add(with_expiry, std::memory_order_relaxed);
+  }
+  uint64_t keys() const {
+    int64_t sum = 0;
+    for (const Stripe& s : stripes_) sum += s.keys.load(std::memory_order_relaxed);
+    return sum < 0 ? 0 : static_cast<uint64_t>(sum);
+  }
+  uint64_t keys_with_expiry() const {
+    int64_t sum = 0;
+    for (const Stripe& s : stripes_) sum += s.with_expiry.load(std::memory_order_relaxed);
+    return sum < 0 ? 0 : static_cast<uint64_t>(sum);
+  }
+
+ private:
+  static constexpr size_t kStripes = 8;
+  struct alignas(limits::kCacheLineBytes) Stripe {
+    std::atomic<int64_t> keys{0}, with_expiry{0};
+  };
+  std::array<Stripe, kStripes> stripes_;
+};
+
+struct RootVersion {
+  Keyspace* keyspace;
+  std::atomic<Stamp> stamp{kStampPending};
+  std::atomic<RootVersion*> older{nullptr};
+};
+
+}  // namespace fluxkv::engine

@@ -1,0 +1,53 @@
+// Latches: held for the few hundred nanoseconds of an install, waited for by spinning briefly and
+// then sleeping. Threads: any. Not recursive. A latch is never held across a system call of ours.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/hash.h"
+
+namespace fluxkv::engine {
+
+class Latch {
+ public:
+  bool TryLock() {
+    uint32_t free = 0;
+    return word_.compare_exchange_strong(free, 1, std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
+  // Returns the nanoseconds it had to wait, 0 when it was free.
+  uint64_t Lock() { return TryLock() ? 0 : LockSlow(); }
+  void Unlock() { word_.store(0, std::memory_order_release); }
+  bool locked() const { return word_.load(std::memory_order_relaxed) != 0; }
+
+ private:
+  uint64_t LockSlow();
+  std::atomic<uint32_t> word_{0};
+};
+
+// For waiting on something that another thread finishes within nanoseconds unless it was
+// descheduled: spins, then yields, then sleeps.
+class Backoff {
+ public:
+  void Pause();
+
+ private:
+  uint32_t rounds_ = 0;
+};
+
+// One latch for every key that is or could be: striped by the hash of database and key. Several are
+// taken in order of their number.
+class LatchTable {
+ public:
+  static constexpr size_t kSize = 1024;
+  static size_t IndexOf(uint32_t db, uint64_t hash) { return (hash + db * 0x9e3779b9u) % kSize; }
+  Latch& at(size_t index) { return latches_[index]; }
+
+ private:
+  std::array<Latch, kSize> latches_;
+};
+
+}  // namespace fluxkv::engine

@@ -1,0 +1,209 @@
+#include "engine/ordered_list.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "engine/latch.h"
+
+namespace fluxkv::engine {
+
+OrderedList::OrderedList() : head_(NewBlock({}, kHeightMax)) {
+  Free(const_cast<Low*>(head_->low), sizeof(Low));
+  head_->low = nullptr;
+}
+
+OrderedList::~OrderedList() {
+  for (Block* block = head_; block != nullptr;) {
+    Block* next = block->next0.load(std::memory_order_relaxed);
+    DeleteBlock(block);
+    block = next;
+  }
+}
+
+size_t OrderedList::BlockBytes(const Block& block) {
+  size_t bytes = AllocatedBytes(sizeof(Block));
+  if (block.low != nullptr) bytes += AllocatedBytes(sizeof(Low) + block.low->size);
+  if (block.height > 1) bytes += AllocatedBytes((block.height - 1) * sizeof(std::atomic<Block*>));
+  return bytes;
+}
+
+OrderedList::Block* OrderedList::NewBlock(std::string_view low, uint32_t height) {
+  auto* block = new Block;
+  auto* bound = static_cast<Low*>(Allocate(sizeof(Low) + low.size()));
+  bound->size = static_cast<uint32_t>(low.size());
+  if (!low.empty()) std::memcpy(reinterpret_cast<char*>(bound + 1), low.data(), low.size());
+  block->low = bound;
+  block->height = height;
+  if (height > 1) block->tower = new std::atomic<Block*>[height - 1]();
+  bytes_.fetch_add(BlockBytes(*block), std::memory_order_relaxed);
+  return block;
+}
+
+void OrderedList::DeleteBlock(Block* block) {
+  if (block->low != nullptr) Free(const_cast<Low*>(block->low), sizeof(Low) + block->low->size);
+  delete[] block->tower;
+  delete block;
+}
+
+uint32_t OrderedList::RandomHeight() {
+  random_ = MixHash(random_, 1);
+  uint64_t bits = random_;
+  uint32_t height = 1;
+  while (height < kHeightMax && bits % kTowerOdds == 0) {
+    ++height;
+    bits /= kTowerOdds;
+  }
+  return height;
+}
+
+OrderedList::Block* OrderedList::Descend(std::string_view key) const {
+  Block* block = head_;
+  for (int level = kHeightMax - 1; level >= 0; --level) {
+    for (;;) {
+      Block* next = block->next(level).load(std::memory_order_acquire);
+      if (next == nullptr || next->low->key() > key) break;
+      block = next;
+    }
+  }
+  return block;
+}
+
+void OrderedList::Predecessors(std::string_view key, std::array<Block*, kHeightMax>* out) const {
+  Block* block = head_;
+  for (int level = kHeightMax - 1; level >= 0; --level) {
+    for (;;) {
+      Block* next = block->next(level).load(std::memory_order_acquire);
+      if (next == nullptr || next->low->key() >= key) break;
+      block = next;
+    }
+    (*out)[static_cast<size_t>(level)] = block;
+  }
+}
+
+bool OrderedList::TryLatch(Block* block) {
+  Backoff backoff;
+  for (;;) {
+    uint64_t version = block->version.load(std::memory_order_relaxed);
+    if ((version & kDead) != 0) return false;
+    if ((version & kLatched) == 0 && block->version.compare_exchange_weak(
+                                         version, version | kLatched, std::memory_order_acquire))
+      return true;
+    backoff.Pause();
+  }
+}
+
+void OrderedList::Unlatch(Block* block, bool dead) {
+  uint64_t version = block->version.load(std::memory_order_relaxed) & ~kLatched;
+  block->version.store((version + kVersionStep) | (dead ? kDead : 0), std::memory_order_release);
+}
+
+OrderedList::Block* OrderedList::LatchFor(std::string_view key) {
+  for (;;) {
+    Block* block = Descend(key);
+    if (!TryLatch(block)) continue;  // L4
+    // The range may have shrunk by a split since the descent.
+    Block* next = block->next0.load(std::memory_order_acquire);
+    if (next == nullptr || next->low->key() > key) return block;
+    Unlatch(block);
+  }
+}
+
+void OrderedList::Insert(Node* node, Reclaimer&) {
+  const std::string_view key = node->key();
+  Block* block = LatchFor(key);
+  const uint32_t count = block->count.load(std::memory_order_relaxed);
+  auto* begin = block->entries;
+  auto* position = std::lower_bound(begin, begin + count, key,
+                                    [](const std::atomic<Node*>& a, std::string_view k) {
+                                      return a.load(std::memory_order_relaxed)->key() < k;
+                                    });
+  if (count == kEntries) {
+    SplitAndInsert(block, node, static_cast<size_t>(position - begin));
+  } else {
+    for (auto* p = begin + count; p != position; --p)
+      p->store((p - 1)->load(std::memory_order_relaxed), std::memory_order_release);
+    position->store(node, std::memory_order_release);
+    block->count.store(count + 1, std::memory_order_release);
+  }
+  Unlatch(block);
+}
+
+void OrderedList::SplitAndInsert(Block* block, Node* node, size_t position) {
+  std::array<Node*, kEntries + 1> all;
+  for (size_t i = 0; i < kEntries; ++i)
+    all[i < position ? i : i + 1] = block->entries[i].load(std::memory_order_relaxed);
+  all[position] = node;
+  // Keys that come in ascending order leave full blocks behind; others are halved.
+  const size_t keep = position == kEntries ? kEntries : (kEntries + 1) / 2;
+
+  std::lock_guard lock(structure_mutex_);
+  Block* right = NewBlock(all[keep]->key(), RandomHeight());
+  const size_t moved = all.size() - keep;
+  for (size_t i = 0; i < moved; ++i)
+    right->entries[i].store(all[keep + i], std::memory_order_relaxed);
+  right->count.store(static_cast<uint32_t>(moved), std::memory_order_relaxed);
+  std::array<Block*, kHeightMax> before;
+  Predecessors(right->low->key(), &before);
+  DCHECK(before[0] == block);
+  for (uint32_t level = 0; level < right->height; ++level) {  // L5
+    auto& link = before[level]->next(static_cast<int>(level));
+    right->next(static_cast<int>(level))
+        .store(link.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    link.store(right, std::memory_order_release);
+  }
+  for (size_t i = 0; i < keep; ++i) block->entries[i].store(all[i], std::memory_order_release);
+  block->count.store(static_cast<uint32_t>(keep), std::memory_order_release);
+}
+
+void OrderedList::Remove(Node* node, Reclaimer& reclaimer) {
+  Block* block = LatchFor(node->key());
+  const uint32_t count = block->count.load(std::memory_order_relaxed);
+  auto* begin = block->entries;
+  auto* position = std::find_if(begin, begin + count, [&](const std::atomic<Node*>& a) {
+    return a.load(std::memory_order_relaxed) == node;
+  });
+  CHECK(position != begin + count);
+  for (auto* p = position; p + 1 != begin + count; ++p)
+    p->store((p + 1)->load(std::memory_order_relaxed), std::memory_order_release);
+  block->count.store(count - 1, std::memory_order_release);
+  if (count > 1 || block == head_) return Unlatch(block);
+
+  {
+    std::lock_guard lock(structure_mutex_);
+    std::array<Block*, kHeightMax> before;
+    Predecessors(block->low->key(), &before);
+    for (int level = static_cast<int>(block->height) - 1; level >= 0; --level) {
+      auto& link = before[static_cast<size_t>(level)]->next(level);
+      DCHECK(link.load(std::memory_order_relaxed) == block);
+      link.store(block->next(level).load(std::memory_order_relaxed), std::memory_order_release);
+    }
+    bytes_.fetch_sub(BlockBytes(*block), std::memory_order_relaxed);
+  }
+  Unlatch(block, /*dead=*/true);
+  reclaimer.Retire(block, BlockBytes(*block), [](void* p) { DeleteBlock(static_cast<Block*>(p)); });
+}
+
+bool OrderedList::TryRead(const Block* block, std::string_view key, Page* page) {
+  const uint64_t version = block->version.load(std::memory_order_acquire);
+  if ((version & (kLatched | kDead)) != 0) return false;
+  const size_t count = block->count.load(std::memory_order_acquire);
+  for (size_t i = 0; i < count; ++i)
+    page->nodes[i] = block->entries[i].load(std::memory_order_acquire);
+  const Block* next = block->next0.load(std::memory_order_acquire);
+  if (block->version.load(std::memory_order_acquire) != version) return false;
+  page->count = count;
+  page->last = next == nullptr;
+  if (next == nullptr) return true;
+  page->next = next->low->key();
+  return page->next > key;  // else a split took the key away since the descent
+}
+
+void OrderedList::Read(std::string_view key, Page* page) const {
+  Backoff backoff;
+  while (!TryRead(Descend(key), key, page)) backoff.Pause();
+}
+
+}  // namespace fluxkv::engine

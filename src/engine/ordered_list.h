@@ -1,0 +1,107 @@
+// The ordered list: all nodes of a database in byte order of their keys. A skiplist of fat blocks
+// (after the B-skiplist of Luo et al., arXiv 2507.21492: several keys to a list node make inserts
+// and scans cheap), with one difference: towers stand on blocks, not on keys, so an insert touches
+// one block and links a tower only when that block splits.
+//
+// A block holds up to kEntries node pointers in key order. Its low bound is fixed when it is made;
+// its range reaches to the next block's low bound. The head has no low bound and is never removed.
+//
+// L1. A node pointer is in exactly one block, whose range holds its key, from Insert until Remove.
+// L2. low never changes. entries and count change under the block's latch (its version is odd
+// meanwhile). L3. next pointers change under structure_mutex_; next of a block that splits changes
+// with its latch held as well, so that
+//     entries, count and next(0) copied between two equal even versions are of one moment.
+// L4. An empty block is marked dead under its latch before it is unlinked; whoever meets a dead
+// block starts over from the head.
+//     Its own next pointers stay, so that a walker on upper levels can go on through it.
+// L5. A block is linked at level n only after every level below.
+// Latch order: block latch, then structure_mutex_. At most one block latch is held at a time.
+//
+// Threads: Insert and Remove from any thread inside an epoch (the caller holds the key's latch);
+// Seek, Read from any inside an epoch. Owns:    blocks, not nodes.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "engine/epoch.h"
+#include "engine/node.h"
+
+namespace fluxkv::engine {
+
+class OrderedList {
+ public:
+  static constexpr size_t kEntries = 58;
+  static constexpr int kHeightMax = 12;
+  static constexpr uint64_t kTowerOdds = 8;  // one block in so many reaches the next level
+
+  OrderedList();
+  ~OrderedList();  // Requires: nobody is inside an epoch with a pointer into it
+  OrderedList(const OrderedList&) = delete;
+  OrderedList& operator=(const OrderedList&) = delete;
+
+  // Requires: no node with this key is in the list.
+  void Insert(Node* node, Reclaimer& reclaimer);
+  // Requires: the node is in the list.
+  void Remove(Node* node, Reclaimer& reclaimer);
+
+  // A copy of one block, of one moment.
+  struct Page {
+    size_t count = 0;
+    std::array<Node*, kEntries> nodes;
+    bool last = false;      // nothing follows
+    std::string_view next;  // else where the next block begins (valid inside the epoch)
+  };
+  // The block whose range holds `key`.
+  void Read(std::string_view key, Page* page) const;
+
+  size_t allocated_bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Low {  // a block's low bound, allocated with its bytes behind it
+    uint32_t size;
+    std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), size}; }
+  };
+  struct Block {
+    std::atomic<uint64_t> version{0};  // kLatched, kDead, then a counter
+    const Low* low = nullptr;          // null: the head
+    std::atomic<uint32_t> count{0};
+    uint32_t height = 1;
+    std::atomic<Block*> next0{nullptr};
+    std::atomic<Block*>* tower = nullptr;  // next pointers of levels 1 to height-1
+    std::atomic<Node*> entries[kEntries] = {};
+
+    std::atomic<Block*>& next(int level) { return level == 0 ? next0 : tower[level - 1]; }
+    const std::atomic<Block*>& next(int level) const {
+      return level == 0 ? next0 : tower[level - 1];
+    }
+  };
+  static constexpr uint64_t kLatched = 1, kDead = 2, kVersionStep = 4;
+
+  // The last block whose low bound is <= key, as the towers tell; it may be dead.
+  Block* Descend(std::string_view key) const;
+  // The last block at each level whose low bound is < key. Requires: structure_mutex_ held.
+  void Predecessors(std::string_view key, std::array<Block*, kHeightMax>* out) const;
+  // The block for `key`, latched and alive.
+  Block* LatchFor(std::string_view key);
+  static bool TryLatch(Block* block);  // false if dead
+  static void Unlatch(Block* block, bool dead = false);
+  static bool TryRead(const Block* block, std::string_view key, Page* page);
+  void SplitAndInsert(Block* block, Node* node, size_t position);
+  Block* NewBlock(std::string_view low, uint32_t height);
+  static void DeleteBlock(Block* block);
+  static size_t BlockBytes(const Block& block);
+  uint32_t RandomHeight();
+
+  Block* head_;
+  mutable std::mutex structure_mutex_;
+  uint64_t random_ = 0x853c49e6748fea9bULL;  // guarded by structure_mutex_
+  std::atomic<size_t> bytes_{0};
+};
+
+}  // namespace fluxkv::engine

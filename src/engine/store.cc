@@ -1,0 +1,158 @@
+#include "engine/store.h"
+
+#include "base/check.h"
+#include "engine/collector.h"
+
+namespace fluxkv::engine {
+
+Store::Store(Options given, Clock& shared_clock)
+    : options(std::move(given)), clock(shared_clock), roots(options.databases) {
+  for (auto& root : roots) {
+    auto* version = new RootVersion;
+    version->keyspace = new Keyspace(NextKeyspaceId());
+    version->keyspace->roots.store(1, std::memory_order_relaxed);
+    version->stamp.store(0, std::memory_order_release);
+    root.store(version, std::memory_order_release);
+  }
+  collector = std::make_unique<Collector>(*this);
+}
+
+Store::~Store() {
+  collector.reset();  // joins its thread, frees what waits in the inboxes
+  for (bool attached : attached_) CHECK(!attached);
+  for (auto& root : roots) {
+    for (RootVersion* version = root.load(); version != nullptr;) {
+      RootVersion* older = version->older.load();
+      if (version->keyspace->roots.fetch_sub(1) == 1) DestroyKeyspace(version->keyspace);
+      delete version;
+      version = older;
+    }
+  }
+  for (auto& shared : shared_) delete shared.load();
+}
+
+std::unique_ptr<Handle> Store::Attach() {
+  std::lock_guard lock(attach_mutex_);
+  for (size_t i = 0; i < attached_.size(); ++i) {
+    if (attached_[i]) continue;
+    attached_[i] = true;
+    if (shared_[i].load() == nullptr) {
+      shared_[i].store(new HandleShared);
+      shared_used_.store(i + 1);
+    }
+    return std::unique_ptr<Handle>(new Handle(*this, *shared_[i].load(), i));
+  }
+  CHECK(false && "more handles than limits::kThreadsMax");
+  return nullptr;
+}
+
+void Store::Detach(size_t number) {
+  std::lock_guard lock(attach_mutex_);
+  attached_[number] = false;
+}
+
+RootVersion* Store::Root(uint32_t db) const {
+  DCHECK(db < roots.size());
+  Backoff backoff;
+  for (;;) {
+    RootVersion* root = roots[db].load(std::memory_order_acquire);
+    if (root->stamp.load(std::memory_order_acquire) != kStampPending) return root;
+    backoff.Pause();
+  }
+}
+
+RootVersion* Store::RootAt(uint32_t db, Stamp snapshot) const {
+  RootVersion* root = Root(db);
+  while (root->stamp.load(std::memory_order_acquire) > snapshot) {
+    root = root->older.load(std::memory_order_acquire);
+    CHECK(root != nullptr);  // a live snapshot keeps its roots
+  }
+  return root;
+}
+
+std::optional<uint32_t> Store::DatabaseOf(uint64_t keyspace_id) const {
+  for (uint32_t db = 0; db < roots.size(); ++db) {
+    if (Root(db)->keyspace->id == keyspace_id) return db;
+  }
+  return std::nullopt;
+}
+
+void Store::WaitPublished(Stamp snapshot) const {
+  VisitShared([&](const HandleShared& shared) {
+    Backoff backoff;
+    while (shared.commit_floor.load(std::memory_order_acquire) <= snapshot) backoff.Pause();
+  });
+}
+
+void Store::WaitInFlight() const {
+  VisitShared([](const HandleShared& shared) {
+    Stamp floor = shared.commit_floor.load(std::memory_order_seq_cst);
+    Backoff backoff;
+    while (floor != HandleShared::kNotCommitting &&
+           shared.commit_floor.load(std::memory_order_acquire) == floor)
+      backoff.Pause();
+  });
+}
+
+int64_t Store::used_bytes() const {
+  int64_t sum = 0;
+  VisitShared([&](const HandleShared& shared) {
+    sum += shared.used_bytes.load(std::memory_order_relaxed);
+  });
+  for (uint32_t db = 0; db < roots.size(); ++db) {
+    const Keyspace& keyspace = *Root(db)->keyspace;
+    sum += static_cast<int64_t>(keyspace.index.allocated_bytes() + keyspace.list.allocated_bytes());
+  }
+  return sum;
+}
+
+const Version* NewestOf(const Node& node, bool* closed) {
+  Backoff backoff;
+  for (;;) {
+    Version* version = node.head_ordered();
+    *closed = version == Node::Closed();
+    if (*closed || version == nullptr || version->stamp() != kStampPending) return version;
+    backoff.Pause();
+  }
+}
+
+const Version* Newest(const Keyspace& keyspace, const Key& key, Node** node) {
+  Backoff backoff;
+  for (;;) {
+    *node = keyspace.index.Find(key);
+    if (*node == nullptr) return nullptr;
+    bool closed = false;
+    const Version* version = NewestOf(**node, &closed);
+    if (!closed) return version;
+    backoff.Pause();
+  }
+}
+
+const Version* VisibleAt(const Node& node, Stamp snapshot) {
+  bool closed = false;
+  const Version* version = NewestOf(node, &closed);
+  // Closed: what was there was a tombstone that every live snapshot sees, or nothing.
+  if (closed || version == nullptr || version->stamp() <= snapshot)
+    return closed ? nullptr : version;
+  for (const History* entry = version->older(); entry != nullptr;
+       entry = entry->older.load(std::memory_order_acquire)) {
+    if (entry->version == nullptr || entry->version->stamp() <= snapshot) return entry->version;
+  }
+  return nullptr;
+}
+
+Stamp OverwriterPi(const Node& node, Stamp snapshot) {
+  const Version* version = node.head_ordered();
+  // Pending under the commit mutex is the caller's own; what it overwrites was checked to be no
+  // newer than its snapshot.
+  if (version == nullptr || version == Node::Closed() || version->stamp() == kStampPending ||
+      version->stamp() <= snapshot)
+    return kStampPending;
+  for (const History* entry = version->older(); entry != nullptr;
+       entry = entry->older.load(std::memory_order_acquire)) {
+    if (entry->version == nullptr || entry->version->stamp() <= snapshot) return entry->pi;
+  }
+  return 0;  // unknown: as old as can be, so the asker aborts
+}
+
+}  // namespace fluxkv::engine

@@ -1,0 +1,313 @@
+#include "engine/transaction.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "engine/handle.h"
+#include "engine/store.h"
+#include "engine/tracked_state.h"
+
+namespace fluxkv::engine {
+
+namespace {
+constexpr size_t kLinearWritesMax = 16;  // more private writes than this are found by a hash table
+}
+
+Transaction::Transaction(Handle& handle) : handle_(handle), store_(handle.store()) {}
+
+Transaction::~Transaction() {
+  Rollback();
+}
+
+bool Transaction::Visible(const Version* version) const {
+  return version != nullptr && !version->is_tombstone() && !version->ExpiredAt(now_ms_);
+}
+
+// ---- Begin
+// ---------------------------------------------------------------------------------------------------------------
+
+void Transaction::BeginRead() {
+  DCHECK(mode_ == Mode::kIdle);
+  mode_ = Mode::kRead;
+  now_ms_ = store_.clock.now_ms();
+  now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
+  leave_marks_ = store_.conflicts.tracking();
+  if (leave_marks_) position_ = store_.stamp.load(std::memory_order_seq_cst);
+}
+
+bool Transaction::Validate() {
+  DCHECK(mode_ == Mode::kRead);
+  if (reads_.size() <= 1) return true;
+  for (const Read& read : reads_) {
+    if (store_.Root(read.db) != read.root) return false;
+    if (read.node != nullptr) {
+      if (read.node->head_ordered() != read.version) return false;
+    } else {
+      const Keyspace& keyspace = *static_cast<const RootVersion*>(read.root)->keyspace;
+      if (keyspace.index.Find(read.key) != nullptr ||
+          keyspace.buried.load(std::memory_order_seq_cst) != read.buried)
+        return false;
+    }
+    // A mark says less than what was read: read again under a newer one.
+    if (leave_marks_ && read.version != nullptr && read.version->stamp() > position_) return false;
+  }
+  // Tracking that began meanwhile must find marks (conflict rule C1).
+  return leave_marks_ || !store_.conflicts.tracking();
+}
+
+void Transaction::BeginLatched(std::span<const LatchKey> keys) {
+  DCHECK(mode_ == Mode::kIdle && handle_.reclaimer().inside());
+  mode_ = Mode::kLatched;
+  latch_keys_.assign(keys.begin(), keys.end());
+  for (const LatchKey& key : keys)
+    stripes_.push_back(static_cast<uint16_t>(LatchTable::IndexOf(key.db, key.hash)));
+  LatchStripes();
+  // The clock is read under the latches: whoever latched before has read no later time.
+  now_ms_ = store_.clock.now_ms();
+  now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
+}
+
+void Transaction::LatchStripes() {
+  if (stripes_.size() > 1) {
+    std::sort(stripes_.begin(), stripes_.end());
+    stripes_.erase(std::unique(stripes_.begin(), stripes_.end()), stripes_.end());
+  }
+  for (uint16_t stripe : stripes_) handle_.AddLatchWait(store_.latches.at(stripe).Lock());
+}
+
+void Transaction::BeginExclusive() {
+  DCHECK(mode_ == Mode::kIdle && handle_.reclaimer().inside());
+  mode_ = Mode::kExclusive;
+  for (size_t i = 0; i < LatchTable::kSize; ++i) stripes_.push_back(static_cast<uint16_t>(i));
+  LatchStripes();
+  now_ms_ = store_.clock.now_ms();
+  now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
+}
+
+bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
+  DCHECK(mode_ == Mode::kIdle);
+  std::optional<size_t> slot = store_.snapshots.Take();
+  if (!slot) return false;
+  mode_ = Mode::kSnapshot;
+  snapshot_slot_ = *slot;
+  read_only_ = read_only;
+  serializable_ = isolation == Isolation::kSerializable && !read_only;
+  tracked_ = std::make_unique<TrackedState>();
+  if (serializable_) {
+    store_.conflicts.Begin(&tracked_->transaction);
+    store_.WaitInFlight();  // C1
+  } else if (read_only) {
+    tracked_->reader = store_.conflicts.BeginReadOnly();
+  }
+  now_ms_ = store_.clock.now_ms();
+  now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
+  snapshot_ = store_.stamp.load(std::memory_order_seq_cst);
+  store_.snapshots.Choose(snapshot_slot_, snapshot_);
+  store_.WaitPublished(snapshot_);
+  if (serializable_) store_.conflicts.SetSnapshot(&tracked_->transaction, snapshot_);
+  if (read_only) store_.conflicts.SetReadOnlySnapshot(*tracked_->reader, snapshot_);
+  leave_marks_ = store_.conflicts.tracking();
+  return true;
+}
+
+// ---- End
+// -----------------------------------------------------------------------------------------------------------------
+
+void Transaction::Unlatch() {
+  for (uint16_t stripe : stripes_) store_.latches.at(stripe).Unlock();
+  stripes_.clear();
+}
+
+void Transaction::Rollback() {
+  if (mode_ != Mode::kIdle) End();
+}
+
+void Transaction::End() {
+  Unlatch();
+  if (mode_ == Mode::kSnapshot) {
+    if (serializable_) store_.conflicts.End(&tracked_->transaction);
+    if (read_only_) store_.conflicts.EndReadOnly(*tracked_->reader);
+    store_.snapshots.Release(snapshot_slot_);
+    tracked_.reset();
+    snapshot_reads_.clear();
+    owned_keys_.clear();
+    serializable_ = read_only_ = false;
+  }
+  writes_.clear();
+  write_index_.clear();
+  reads_.clear();
+  latch_keys_.clear();
+  overlay_.clear();
+  fresh_.clear();
+  whole_databases_.clear();
+  new_roots_.clear();
+  write_count_ = 0;
+  mode_ = Mode::kIdle;
+}
+
+bool Transaction::Conflict(std::string reason) {
+  conflict_reason_ = std::move(reason);
+  handle_.AddConflict();
+  return false;
+}
+
+// ---- Reading
+// -------------------------------------------------------------------------------------------------------------
+
+Keyspace* Transaction::KeyspaceOf(uint32_t db) {
+  if (mode_ == Mode::kSnapshot) return store_.RootAt(db, snapshot_)->keyspace;
+  if (mode_ == Mode::kExclusive) {
+    if (std::find(whole_databases_.begin(), whole_databases_.end(), db) == whole_databases_.end())
+      whole_databases_.push_back(db);
+    if (!overlay_.empty()) return overlay_[db];
+  }
+  return store_.Root(db)->keyspace;
+}
+
+const Version* Transaction::Find(uint32_t db, const Key& key, bool note_access) {
+  DCHECK(mode_ != Mode::kIdle);
+  Node* node = nullptr;
+  const Version* version;
+  if (mode_ == Mode::kRead) {
+    version = FindNewest(db, key, &node);
+  } else {
+    Keyspace* keyspace = KeyspaceOf(db);
+    if (const Write* own = FindWrite(keyspace, key); own != nullptr) {
+      return Visible(own->value.get()) ? own->value.get() : nullptr;
+    }
+    version = mode_ == Mode::kSnapshot ? FindAtSnapshot(db, keyspace, key, &node)
+                                       : Newest(*keyspace, key, &node);
+  }
+  if (!Visible(version)) return nullptr;
+  if (note_access) node->NoteAccess(now_s_);
+  return version;
+}
+
+const Version* Transaction::FindNewest(uint32_t db, const Key& key, Node** node) {
+  if (leave_marks_) store_.conflicts.Mark(db, key.hash, position_);
+  const RootVersion* root = store_.Root(db);
+  const uint64_t buried = root->keyspace->buried.load(std::memory_order_seq_cst);
+  const Version* version = Newest(*root->keyspace, key, node);
+  reads_.push_back({root, db, key, *node, version, buried});
+  return version;
+}
+
+const Version* Transaction::FindAtSnapshot(uint32_t db, Keyspace* keyspace, const Key& key,
+                                           Node** node) {
+  if (leave_marks_) store_.conflicts.Mark(db, key.hash, snapshot_);
+  if (serializable_) snapshot_reads_.push_back({db, key.hash, std::string(key.bytes)});
+  *node = keyspace->index.Find(key);
+  return *node == nullptr ? nullptr : VisibleAt(**node, snapshot_);
+}
+
+std::optional<uint64_t> Transaction::IdleSeconds(uint32_t db, const Key& key) {
+  if (Peek(db, key) == nullptr) return std::nullopt;
+  Keyspace* keyspace = KeyspaceOf(db);
+  if (const Write* own = FindWrite(keyspace, key); own != nullptr && own->access_s)
+    return now_s_ - *own->access_s;
+  const Node* node = keyspace->index.Find(key);
+  if (node == nullptr) return 0;
+  uint32_t access_s = node->access_s();
+  return access_s < now_s_ ? now_s_ - access_s : 0;
+}
+
+// ---- Writing
+// -------------------------------------------------------------------------------------------------------------
+
+Transaction::Write* Transaction::FindWrite(const Keyspace* keyspace, const Key& key) {
+  if (write_index_.empty()) {
+    for (Write& w : writes_) {
+      if (w.hash == key.hash && w.keyspace == keyspace && w.key == key.bytes) return &w;
+    }
+    return nullptr;
+  }
+  auto [first, last] = write_index_.equal_range(key.hash);
+  for (auto it = first; it != last; ++it) {
+    Write& w = writes_[it->second];
+    if (w.keyspace == keyspace && w.key == key.bytes) return &w;
+  }
+  return nullptr;
+}
+
+Transaction::Write& Transaction::AddWrite(Keyspace* keyspace, uint32_t db, const Key& key) {
+  ++write_count_;
+  if (Write* own = FindWrite(keyspace, key); own != nullptr) return *own;
+  std::string_view bytes = key.bytes;
+  if (mode_ == Mode::kSnapshot) bytes = owned_keys_.emplace_back(key.bytes);
+  writes_.push_back({.keyspace = keyspace,
+                     .db = db,
+                     .hash = key.hash,
+                     .key = bytes,
+                     .value = nullptr,
+                     .access_s = std::nullopt});
+  if (!write_index_.empty()) {
+    write_index_.emplace(key.hash, static_cast<uint32_t>(writes_.size() - 1));
+  } else if (writes_.size() > kLinearWritesMax) {
+    for (uint32_t i = 0; i < writes_.size(); ++i) write_index_.emplace(writes_[i].hash, i);
+  }
+  return writes_.back();
+}
+
+void Transaction::Put(uint32_t db, const Key& key, VersionPtr value) {
+  DCHECK(mode_ == Mode::kLatched || mode_ == Mode::kExclusive ||
+         (mode_ == Mode::kSnapshot && !read_only_));
+  DCHECK(value != nullptr && key.bytes.size() <= limits::kKeyBytesMax);
+  Write& write = AddWrite(KeyspaceOf(db), db, key);
+  write.value = std::move(value);
+  write.access_s.reset();
+}
+
+bool Transaction::Delete(uint32_t db, const Key& key) {
+  DCHECK(mode_ == Mode::kLatched || mode_ == Mode::kExclusive ||
+         (mode_ == Mode::kSnapshot && !read_only_));
+  if (Peek(db, key) == nullptr) return false;
+  Write& write = AddWrite(KeyspaceOf(db), db, key);
+  write.value.reset();
+  write.access_s.reset();
+  return true;
+}
+
+bool Transaction::DeleteExpired(uint32_t db, const Key& key) {
+  Keyspace* keyspace = KeyspaceOf(db);
+  Node* node = nullptr;
+  const Version* version = Newest(*keyspace, key, &node);
+  if (version == nullptr || version->is_tombstone() || !version->ExpiredAt(now_ms_)) return false;
+  AddWrite(keyspace, db, key).value.reset();
+  return true;
+}
+
+void Transaction::SetIdleSeconds(uint32_t db, const Key& key, uint64_t seconds) {
+  Write* own = FindWrite(KeyspaceOf(db), key);
+  DCHECK(own != nullptr);
+  own->access_s = seconds < now_s_ ? now_s_ - static_cast<uint32_t>(seconds) : 0;
+}
+
+void Transaction::ClearDatabase(uint32_t db) {
+  DCHECK(mode_ == Mode::kExclusive);
+  Keyspace* cleared = KeyspaceOf(db);
+  if (overlay_.empty()) {
+    for (uint32_t i = 0; i < store_.roots.size(); ++i) overlay_.push_back(store_.Root(i)->keyspace);
+  }
+  // Private writes into what is cleared are gone with it.
+  std::erase_if(writes_, [cleared](const Write& w) { return w.keyspace == cleared; });
+  write_index_.clear();
+  if (writes_.size() > kLinearWritesMax) {
+    for (uint32_t i = 0; i < writes_.size(); ++i) write_index_.emplace(writes_[i].hash, i);
+  }
+  fresh_.push_back(std::make_unique<Keyspace>(store_.NextKeyspaceId()));
+  overlay_[db] = fresh_.back().get();
+  ++write_count_;
+}
+
+void Transaction::SwapDatabases(uint32_t a, uint32_t b) {
+  DCHECK(mode_ == Mode::kExclusive);
+  KeyspaceOf(a);
+  KeyspaceOf(b);  // both count as used
+  if (overlay_.empty()) {
+    for (uint32_t i = 0; i < store_.roots.size(); ++i) overlay_.push_back(store_.Root(i)->keyspace);
+  }
+  std::swap(overlay_[a], overlay_[b]);
+  ++write_count_;
+}
+
+}  // namespace fluxkv::engine

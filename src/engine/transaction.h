@@ -1,0 +1,245 @@
+// A transaction: the only way to read or write the store. What a command handler needs of it is in
+// the first part of the class; how it starts and ends is decided by the caller (the dispatcher, or
+// an embedding program) in the second part.
+//
+//   Transaction txn(handle);
+//   txn.BeginLatched({{db, key.hash}});           // declared keys: reads the newest, cannot
+//   conflict const Version* v = txn.Get(db, key); txn.Put(db, key, NewValue(v)); txn.Commit(); //
+//   never fails in this mode
+//
+// Modes and what each guarantees (all of them together are strictly serializable;
+// docs/ARCHITECTURE.md has the argument):
+//   kRead       reads without latch or snapshot. One key: the newest version. Several: begin, read,
+//   then Validate(); false means
+//               that the reads are not of one moment: Begin again, and after a few tries use
+//               BeginSnapshot.
+//   kLatched    the declared keys are latched; reads of them see the newest; writes are private
+//   until Commit. No other key may be touched. kExclusive  every latch is held: anything may be
+//   read and written, whole databases cleared or swapped. Rare and short. kSnapshot   reads at one
+//   snapshot plus own writes. Isolation::kSerializable: Commit may answer a conflict (Serial Safety
+//               Net); kSnapshot: only first-committer-wins. `read_only` never conflicts.
+//
+// Threads: a transaction belongs to one thread, its handle's. Between Begin and End in the modes
+// but kSnapshot the thread stays
+//          inside one epoch (see Handle::Enter); a kSnapshot transaction may live across many.
+// Owns:    its private writes. Version pointers it returned are valid until the handle leaves its
+// epoch. Errors:  Commit returns false on a conflict, never in other modes than kSnapshot.
+// conflict_reason() then says why.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/key.h"
+#include "engine/version.h"
+
+namespace fluxkv::engine {
+
+class Handle;
+class Keyspace;
+class Node;
+class Store;
+struct RootVersion;
+
+enum class Isolation : uint8_t { kSnapshot, kSerializable };
+
+// A key to latch: its database and hash.
+struct LatchKey {
+  uint32_t db;
+  uint64_t hash;
+};
+
+struct ScanEntry {
+  std::string_view key;  // valid while the handle stays in its epoch
+  const Version* version;
+};
+
+class Transaction {
+ public:
+  enum class Mode : uint8_t { kIdle, kRead, kLatched, kExclusive, kSnapshot };
+
+  explicit Transaction(Handle& handle);
+  ~Transaction();  // rolls back
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  // ---- What handlers use
+  // -----------------------------------------------------------------------------------------------
+  Mode mode() const { return mode_; }
+  // The transaction's time, read once at its begin; expiry is judged by it.
+  int64_t now_ms() const { return now_ms_; }
+
+  // The live value (not deleted, not expired at now_ms), or null. Notes the access (LRU clock).
+  const Version* Get(uint32_t db, const Key& key) { return Find(db, key, /*note_access=*/!quiet_); }
+  // The same without noting the access (TTL, TYPE, OBJECT).
+  const Version* Peek(uint32_t db, const Key& key) { return Find(db, key, /*note_access=*/false); }
+  // CLIENT NO-TOUCH: Get notes nothing either.
+  void set_quiet(bool quiet) { quiet_ = quiet; }
+
+  // Sets the value. Requires: kLatched with the key declared, kExclusive, or kSnapshot not
+  // read-only.
+  void Put(uint32_t db, const Key& key, VersionPtr value);
+  // Deletes the key; false if there was no live value, and then nothing is written.
+  bool Delete(uint32_t db, const Key& key);
+  // Deletes the key if it is past its deadline (the collector). Requires: kLatched with the key
+  // declared.
+  bool DeleteExpired(uint32_t db, const Key& key);
+  // Clears a whole database / swaps two. Requires: kExclusive.
+  void ClearDatabase(uint32_t db);
+  void SwapDatabases(uint32_t a, uint32_t b);
+  // Writes so far (Put, Delete that found a key, Clear, Swap): 0 means that Commit will change
+  // nothing.
+  uint64_t writes() const { return write_count_; }
+
+  // Seconds since the key was last accessed, or nullopt if there is no live value. SetIdleSeconds
+  // applies at Commit to a key Put here.
+  std::optional<uint64_t> IdleSeconds(uint32_t db, const Key& key);
+  void SetIdleSeconds(uint32_t db, const Key& key, uint64_t seconds);
+
+  // Live keys of a database (keys past their deadline count until they are reclaimed). In
+  // kSnapshot: at the snapshot.
+  uint64_t CountKeys(uint32_t db);
+  // A random live key, or nullopt if there is none. Requires: kExclusive or kSnapshot.
+  std::optional<std::string> RandomKey(uint32_t db);
+  // One page of a database in hash order: all live keys whose ScanHash is in [cursor, *next), at
+  // least `count` of them unless the end is reached; *next = 0 then. Keys that were there
+  // throughout a whole walk are returned exactly once. When `prefix` is not empty and covers few
+  // keys, only keys with it are returned (same order, same cursor).
+  void ScanPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
+                std::vector<ScanEntry>* page, uint64_t* next);
+  // Live keys in byte order from `start` (inclusive; exclusive when `after`) while they have
+  // `prefix`, until `visit` returns false or the end is reached; true when the end was reached.
+  // Requires: kExclusive or kSnapshot.
+  bool Walk(uint32_t db, std::string_view start, bool after, std::string_view prefix,
+            const std::function<bool(std::string_view key, const Version& version)>& visit);
+
+  // ---- What callers of handlers use
+  // ------------------------------------------------------------------------------------
+  void BeginRead();
+  // True when everything read since BeginRead was there at one moment. One key read is always true.
+  bool Validate();
+  void BeginLatched(std::span<const LatchKey> keys);
+  void BeginExclusive();
+  // False when there are too many live snapshots (limits::kSnapshotsMax).
+  [[nodiscard]] bool BeginSnapshot(Isolation isolation, bool read_only);
+  // Ends the transaction. True: all writes are visible at one stamp (or there were none). False:
+  // conflict, nothing was written.
+  [[nodiscard]] bool Commit();
+  void Rollback();
+  // The stamp of the last successful Commit with writes; without writes the stamp up to which it
+  // read.
+  Stamp commit_stamp() const { return commit_stamp_; }
+  Stamp snapshot() const { return snapshot_; }
+  const std::string& conflict_reason() const { return conflict_reason_; }
+
+ private:
+  // A private write. The key's bytes are the caller's, or in owned_keys_ for a transaction that
+  // outlives its commands.
+  struct Write {
+    Keyspace* keyspace;
+    uint32_t db;
+    uint64_t hash;
+    std::string_view key;
+    VersionPtr value;  // null: delete
+    std::optional<uint32_t> access_s;
+    Node* node = nullptr;  // the rest is filled by Commit
+    Version* installed = nullptr;
+    Version* old = nullptr;
+    bool kept = false;  // old stays behind the installed version
+  };
+  struct NewRoot {
+    uint32_t db;
+    RootVersion* root;
+    RootVersion* before;
+  };
+  // What a kRead transaction saw of a key, to be looked at again by Validate.
+  struct Read {
+    const void* root;
+    uint32_t db;
+    Key key;
+    const Node* node;
+    const Version* version;
+    uint64_t buried;
+  };
+  // A key that a serializable transaction read at its snapshot.
+  struct SnapshotRead {
+    uint32_t db;
+    uint64_t hash;
+    std::string key;
+  };
+  struct TrackedState;
+
+  const Version* Find(uint32_t db, const Key& key, bool note_access);
+  const Version* FindNewest(uint32_t db, const Key& key, Node** node);
+  const Version* FindAtSnapshot(uint32_t db, Keyspace* keyspace, const Key& key, Node** node);
+  Keyspace* KeyspaceOf(uint32_t db);
+  Write* FindWrite(const Keyspace* keyspace, const Key& key);
+  Write& AddWrite(Keyspace* keyspace, uint32_t db, const Key& key);
+  // Marks that a range is about to be read (conflict rule C4).
+  void NoteRange(uint32_t db, std::string_view low, std::string_view prefix);
+  bool Visible(const Version* version) const;
+
+  // The version of a node met in a range: at the snapshot, or the newest in kExclusive.
+  const Version* FindInRange(const Node& node);
+  std::vector<const Write*> OwnWrites(const Keyspace* keyspace) const;  // in order of key
+  bool ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
+                      std::vector<ScanEntry>* page, uint64_t* next);
+
+  // Commit, in transaction_commit.cc.
+  bool FinishWithoutWrites();
+  bool FirstCommitter();  // false: somebody else committed one of the keys since the snapshot
+  bool Apply();
+  void Install(bool ordered);
+  void Uninstall();
+  Stamp LeastOverwriterPi();
+  bool PassesSafetyNet(Stamp* pi);
+  void LinkHistory(Stamp stamp, Stamp pi, bool tracking);
+  void PublishWrites(Stamp stamp);
+  void LeaveMarks(Stamp position, Stamp pi);
+  void Account();
+  bool Conflict(std::string reason);
+  void LatchStripes();
+  void Unlatch();
+  void End();
+
+  Handle& handle_;
+  Store& store_;
+  Mode mode_ = Mode::kIdle;
+  bool quiet_ = false;
+  bool read_only_ = false;
+  bool serializable_ = false;
+  bool leave_marks_ = false;  // reads of this transaction must be marked
+  uint32_t now_s_ = 0;
+  int64_t now_ms_ = 0;
+  uint64_t write_count_ = 0;
+  Stamp snapshot_ = 0;
+  Stamp position_ = 0;  // kRead: what its marks say
+  Stamp commit_stamp_ = 0;
+  size_t snapshot_slot_ = 0;
+  std::vector<Write> writes_;
+  std::unordered_multimap<uint64_t, uint32_t> write_index_;  // by hash, once there are many writes
+  std::vector<Read> reads_;
+  std::vector<LatchKey> latch_keys_;  // declared keys
+  std::vector<uint16_t> stripes_;     // latched, ascending
+  std::vector<Keyspace*>
+      overlay_;  // kExclusive: what each database is after Clear and Swap; empty if unchanged
+  std::vector<std::unique_ptr<Keyspace>> fresh_;  // made by Clear, owned until commit
+  std::vector<uint32_t> whole_databases_;         // kExclusive: databases used
+  std::vector<SnapshotRead> snapshot_reads_;
+  std::vector<NewRoot> new_roots_;
+  size_t installed_ = 0;
+  uint64_t random_ = 0;
+  std::deque<std::string> owned_keys_;
+  std::unique_ptr<TrackedState> tracked_;  // of a serializable or read-only snapshot
+  std::string conflict_reason_;
+};
+
+}  // namespace fluxkv::engine

@@ -1,0 +1,264 @@
+// Commit: the one way by which anything in the store changes. store.h has the order of its steps
+// and why it is right.
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/check.h"
+#include "engine/collector.h"
+#include "engine/handle.h"
+#include "engine/store.h"
+#include "engine/tracked_state.h"
+#include "engine/transaction.h"
+
+namespace fluxkv::engine {
+
+bool Transaction::Commit() {
+  DCHECK(mode_ != Mode::kIdle);
+  bool committed = true;
+  if (mode_ == Mode::kSnapshot && writes_.empty()) {
+    commit_stamp_ = snapshot_;
+    committed = FinishWithoutWrites();
+  } else if (mode_ == Mode::kSnapshot) {
+    for (const Write& w : writes_)
+      stripes_.push_back(static_cast<uint16_t>(LatchTable::IndexOf(w.db, w.hash)));
+    LatchStripes();
+    committed = FirstCommitter() && Apply();
+  } else if (mode_ != Mode::kRead) {
+    committed = Apply();
+  }
+  End();
+  return committed;
+}
+
+// It stands at its snapshot; only somebody who committed at or before that and must come after it
+// can be in the way.
+bool Transaction::FinishWithoutWrites() {
+  if (!serializable_) return true;
+  std::lock_guard lock(store_.conflicts.commit_mutex());
+  if (LeastOverwriterPi() > snapshot_) return true;
+  return Conflict(
+      "what this transaction read was overwritten by one that must come before its snapshot");
+}
+
+bool Transaction::FirstCommitter() {
+  for (const Write& w : writes_) {
+    if (store_.Root(w.db)->keyspace != w.keyspace)
+      return Conflict("database " + std::to_string(w.db) + " was cleared or swapped");
+    Node* node = nullptr;
+    const Version* newest = Newest(*w.keyspace, Key(w.key, w.hash), &node);
+#ifndef FLUXKV_PLANT_LAST_COMMITTER_WINS
+    if (newest != nullptr && newest->stamp() > snapshot_)
+      return Conflict("key '" + std::string(w.key.substr(0, 64)) + "' was written since");
+#endif
+  }
+  return true;
+}
+
+bool Transaction::Apply() {
+  HandleShared& shared = handle_.shared();
+  const auto publish_floor = [&] {
+    // A stale counter makes the floor too low, which only makes a snapshot wait longer.
+    shared.commit_floor.store(store_.stamp.load(std::memory_order_relaxed) + 1,
+                              std::memory_order_seq_cst);
+  };
+  publish_floor();
+  std::unique_lock<std::mutex> serial(store_.conflicts.commit_mutex(), std::defer_lock);
+  const bool tracking = store_.conflicts.tracking();
+  if (tracking) {  // C1, C2; while waiting for the mutex nothing is in flight
+    shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
+#ifndef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
+    serial.lock();
+#endif
+    publish_floor();
+  }
+  Install(tracking);
+  Stamp pi = kStampPending;
+  bool committed = !serializable_ || PassesSafetyNet(&pi);
+  if (!committed) {
+    Uninstall();
+  } else if (installed_ == 0 && new_roots_.empty()) {
+    commit_stamp_ = store_.stamp.load(std::memory_order_seq_cst);
+    if (tracking) LeaveMarks(commit_stamp_, kStampPending);
+  } else {
+    const Stamp stamp = store_.stamp.fetch_add(1, std::memory_order_seq_cst) + 1;
+    pi = std::min(pi, stamp);
+    LinkHistory(stamp, pi, tracking);
+    PublishWrites(stamp);
+    if (tracking) LeaveMarks(stamp, pi);
+    commit_stamp_ = stamp;
+  }
+  shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
+  if (serial.owns_lock()) serial.unlock();
+  if (committed) Account();
+  return committed;
+}
+
+void Transaction::Install(bool ordered) {
+  installed_ = 0;
+  for (Write& w : writes_) {
+    w.node = w.keyspace->index.Find(Key(w.key, w.hash));
+    if (w.node == nullptr) {
+      if (w.value == nullptr) continue;  // put and deleted again in this transaction
+      w.node = Node::New(w.key, now_s_);
+      w.keyspace->list.Insert(w.node, handle_.reclaimer());
+      w.keyspace->index.Insert(w.node, w.hash, handle_.reclaimer());
+      handle_.AddUsedBytes(static_cast<int64_t>(w.node->AllocatedBytes()));
+    }
+    w.old = w.node->head();
+    if (w.value == nullptr) {
+      if (w.old == nullptr || w.old->is_tombstone()) continue;
+      w.value = Version::NewTombstone();
+    }
+    w.installed = w.value.release();
+    if (ordered) {
+      w.node->set_head_ordered(w.installed);
+    } else {
+      w.node->set_head(w.installed);
+    }
+    ++installed_;
+  }
+  if (overlay_.empty()) return;
+  for (uint32_t db = 0; db < overlay_.size(); ++db) {
+    RootVersion* current = store_.Root(db);
+    if (current->keyspace == overlay_[db]) continue;
+    auto* root = new RootVersion;
+    root->keyspace = overlay_[db];
+    root->older.store(current, std::memory_order_relaxed);
+    root->keyspace->roots.fetch_add(1, std::memory_order_relaxed);
+    store_.roots[db].store(root, std::memory_order_release);
+    new_roots_.push_back({db, root, current});
+  }
+  for (auto& fresh : fresh_) {  // what a root names now belongs to the roots
+    if (fresh->roots.load(std::memory_order_relaxed) != 0) static_cast<void>(fresh.release());
+  }
+  fresh_.clear();
+}
+
+// The keys are latched and the versions still pending: nobody has seen them.
+void Transaction::Uninstall() {
+  for (Write& w : writes_) {
+    if (w.installed == nullptr) continue;
+    w.node->set_head(w.old);
+    handle_.reclaimer().Retire(w.installed, w.installed->AllocatedBytes(),
+                               [](void* p) { VersionDeleter()(static_cast<Version*>(p)); });
+    if (w.old == nullptr && !w.node->has(Node::kQueued)) {
+      w.node->set(Node::kQueued);
+      handle_.LeaveGarbage(w.keyspace, w.node);
+    }
+  }
+}
+
+Stamp Transaction::LeastOverwriterPi() {
+  Stamp pi = std::min(tracked_->transaction.range_pi, tracked_->walk_pi);
+  const auto root_pi = [&](uint32_t db) {
+    Stamp least = kStampPending;
+    for (const RootVersion* r = store_.Root(db); r->stamp.load() > snapshot_; r = r->older.load())
+      least = r->stamp.load();
+    return least;
+  };
+  for (const SnapshotRead& read : snapshot_reads_) {
+    const RootVersion* root = store_.RootAt(read.db, snapshot_);
+    if (root != store_.Root(read.db)) pi = std::min(pi, root_pi(read.db));
+    const Node* node = root->keyspace->index.Find(Key(read.key, read.hash));
+    if (node != nullptr) pi = std::min(pi, OverwriterPi(*node, snapshot_));
+  }
+  for (const KeyRange& range : tracked_->transaction.ranges) pi = std::min(pi, root_pi(range.db));
+  return pi;
+}
+
+bool Transaction::PassesSafetyNet(Stamp* pi) {
+  *pi = LeastOverwriterPi();
+#ifdef FLUXKV_PLANT_SKIP_SAFETY_NET
+  return true;
+#endif
+  Stamp eta = snapshot_;
+  for (const Write& w : writes_) {
+    if (w.installed == nullptr) continue;
+    eta = std::max(
+        {eta, store_.conflicts.MarkOf(w.db, w.hash), store_.conflicts.RangeMarkOf(w.db, w.key)});
+  }
+  if (*pi <= eta)
+    return Conflict(
+        "what this transaction read was overwritten, and what it writes was read since");
+  if (*pi != kStampPending && store_.conflicts.ReadOnlyReaches(*pi)) {
+    return Conflict("a read-only transaction has seen what overwrote this transaction's reads");
+  }
+  return true;
+}
+
+void Transaction::LinkHistory(Stamp stamp, Stamp pi, bool tracking) {
+  const bool snapshots = !store_.snapshots.none();  // after the stamp was taken (S1)
+  for (Write& w : writes_) {
+    if (w.installed == nullptr) continue;
+    History* chain = w.old == nullptr ? nullptr : w.old->older();
+    bool keep = false;
+#ifndef FLUXKV_PLANT_FREE_UNDER_SNAPSHOT
+    if (snapshots) {
+      keep = w.old != nullptr ? store_.snapshots.Needs(w.old->stamp(), stamp)
+                              : tracking && store_.snapshots.Needs(0, stamp);
+    }
+#endif
+    if (keep) {
+      chain = new History{w.old, pi, chain};
+      handle_.AddUsedBytes(static_cast<int64_t>(AllocatedBytes(sizeof(History))));
+      handle_.AddVersionsKept(1);
+      w.kept = true;
+    }
+    if (chain != nullptr) w.installed->set_older(chain);
+  }
+}
+
+void Transaction::PublishWrites(Stamp stamp) {
+  for (const NewRoot& r : new_roots_) r.root->stamp.store(stamp, std::memory_order_release);
+  for (Write& w : writes_) {
+    if (w.installed != nullptr) w.installed->Publish(stamp);
+  }
+}
+
+void Transaction::LeaveMarks(Stamp position, Stamp pi) {
+  Conflicts& conflicts = store_.conflicts;
+  for (const LatchKey& key : latch_keys_) conflicts.Mark(key.db, key.hash, position);
+  for (uint32_t db : whole_databases_)
+    conflicts.MarkRangeLocked({.db = db, .whole = true, .low = {}, .high = {}}, position);
+  for (const SnapshotRead& read : snapshot_reads_) conflicts.Mark(read.db, read.hash, position);
+  const TrackedTransaction* self = serializable_ ? &tracked_->transaction : nullptr;
+  if (self != nullptr) {
+    for (const KeyRange& range : self->ranges) conflicts.MarkRangeLocked(range, position);
+  }
+  for (const Write& w : writes_) {
+    if (w.installed != nullptr) conflicts.NoteWrite(self, w.db, w.key, pi);
+  }
+  for (const NewRoot& r : new_roots_) conflicts.NoteWholeWrite(r.db, pi);
+}
+
+// Figures, and what the collector is to look at. The keys are still latched.
+void Transaction::Account() {
+  for (Write& w : writes_) {
+    if (w.installed == nullptr) continue;
+    const Version& now = *w.installed;
+    const bool was_live = w.old != nullptr && !w.old->is_tombstone();
+    const bool had_expiry = was_live && w.old->has_expiry();
+    w.keyspace->AddKeys(handle_.number(), (now.is_tombstone() ? 0 : 1) - (was_live ? 1 : 0),
+                        (now.has_expiry() ? 1 : 0) - (had_expiry ? 1 : 0));
+    handle_.AddUsedBytes(static_cast<int64_t>(now.AllocatedBytes()));
+    w.node->NoteAccess(w.access_s.value_or(now_s_));
+    if (now.has_expiry()) {
+      const bool filed =
+          w.node->has(Node::kFiled) && had_expiry && w.old->expiry_ms() <= now.expiry_ms();
+      if (!filed) {
+        w.node->set(Node::kFiled);
+        handle_.LeaveDeadline(now.expiry_ms(), w.hash, w.keyspace->id);
+      }
+    }
+    if ((now.is_tombstone() || now.older() != nullptr) && !w.node->has(Node::kQueued)) {
+      w.node->set(Node::kQueued);
+      handle_.LeaveGarbage(w.keyspace, w.node);
+    }
+    if (w.old != nullptr && !w.kept) handle_.RetireVersion(w.old);
+  }
+  for (const NewRoot& r : new_roots_)
+    store_.collector->DropRoot(r.db, r.before, r.root->stamp.load(std::memory_order_relaxed));
+}
+
+}  // namespace fluxkv::engine

@@ -1,0 +1,226 @@
+// Reads of many keys: ordered walks, pages in hash order, counts, a random key.
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "engine/handle.h"
+#include "engine/store.h"
+#include "engine/tracked_state.h"
+#include "engine/transaction.h"
+
+namespace fluxkv::engine {
+
+namespace {
+
+// A page of SCAN comes from the ordered list when its prefix covers at most this many keys for each
+// one asked for.
+constexpr size_t kPrefixKeysPerCount = 64;
+constexpr int kRandomTries = 32;
+
+// The first key behind all that begin with `prefix`; nullopt if there is none.
+std::optional<std::string> PrefixEnd(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty()) {
+    if (static_cast<unsigned char>(end.back()) != 0xff) {
+      end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
+      return end;
+    }
+    end.pop_back();
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void Transaction::NoteRange(uint32_t db, std::string_view low, std::string_view prefix) {
+  if (!serializable_ && !leave_marks_) return;
+  std::optional<std::string> end = PrefixEnd(prefix);
+  KeyRange range{.db = db,
+                 .whole = !end.has_value(),
+                 .low = std::string(std::max(low, prefix)),
+                 .high = end.value_or("")};
+  if (range.whole) range.low.clear();
+  if (serializable_) {
+    store_.conflicts.AddRange(&tracked_->transaction, std::move(range));
+  } else if (mode_ == Mode::kSnapshot) {
+    store_.conflicts.MarkRange(std::move(range), snapshot_);
+  }
+}
+
+const Version* Transaction::FindInRange(const Node& node) {
+  if (mode_ == Mode::kExclusive) {
+    bool closed = false;
+    const Version* version = NewestOf(node, &closed);
+    return closed ? nullptr : version;
+  }
+  if (serializable_) tracked_->walk_pi = std::min(tracked_->walk_pi, OverwriterPi(node, snapshot_));
+  return VisibleAt(node, snapshot_);
+}
+
+std::vector<const Transaction::Write*> Transaction::OwnWrites(const Keyspace* keyspace) const {
+  std::vector<const Write*> own;
+  for (const Write& w : writes_) {
+    if (w.keyspace == keyspace) own.push_back(&w);
+  }
+  std::sort(own.begin(), own.end(), [](const Write* a, const Write* b) { return a->key < b->key; });
+  return own;
+}
+
+bool Transaction::Walk(
+    uint32_t db, std::string_view start, bool after, std::string_view prefix,
+    const std::function<bool(std::string_view key, const Version& version)>& visit) {
+  DCHECK(mode_ == Mode::kExclusive || mode_ == Mode::kSnapshot);
+  Keyspace* keyspace = KeyspaceOf(db);
+  NoteRange(db, start, prefix);
+  std::string position(start);
+  if (prefix > start) {
+    position = prefix;
+    after = false;
+  }
+  const auto before_start = [&](std::string_view key) {
+    return key < position || (after && key == position);
+  };
+  const std::vector<const Write*> own_writes = OwnWrites(keyspace);
+  auto own = own_writes.begin();
+  while (own != own_writes.end() && before_start((*own)->key)) ++own;
+  const auto visit_own = [&](const Write& w) {
+    return !w.key.starts_with(prefix) || !Visible(w.value.get()) || visit(w.key, *w.value);
+  };
+
+  OrderedList::Page page;
+  for (;;) {
+    keyspace->list.Read(position, &page);
+    for (size_t i = 0; i < page.count; ++i) {
+      const Node& node = *page.nodes[i];
+      if (before_start(node.key())) continue;
+      if (!node.key().starts_with(prefix)) {
+        page.last = true;  // keys with the prefix are neighbours
+        break;
+      }
+      for (; own != own_writes.end() && (*own)->key < node.key(); ++own) {
+        if (!visit_own(**own)) return false;
+      }
+      if (own != own_writes.end() && (*own)->key == node.key()) {
+        if (!visit_own(**own++)) return false;
+        continue;
+      }
+      const Version* version = FindInRange(node);
+      if (Visible(version) && !visit(node.key(), *version)) return false;
+    }
+    if (page.last) break;
+    position = page.next;
+    after = false;
+  }
+  for (; own != own_writes.end(); ++own) {
+    if (!visit_own(**own)) return false;
+  }
+  return true;
+}
+
+uint64_t Transaction::CountKeys(uint32_t db) {
+  if (mode_ == Mode::kSnapshot && !read_only_) {
+    uint64_t count = 0;
+    Walk(db, {}, false, {}, [&](std::string_view, const Version&) {
+      ++count;
+      return true;
+    });
+    return count;
+  }
+  if (mode_ == Mode::kSnapshot) {
+    NoteRange(db, {}, {});
+    return store_.Root(db)->keyspace->keys();
+  }
+  Keyspace* keyspace = KeyspaceOf(db);
+  uint64_t count = keyspace->keys();
+  for (const Write& w : writes_) {
+    if (w.keyspace != keyspace) continue;
+    Node* node = nullptr;
+    const Version* newest = Newest(*keyspace, Key(w.key, w.hash), &node);
+    const bool was_live = newest != nullptr && !newest->is_tombstone();
+    count += (w.value != nullptr ? 1 : 0) - (was_live ? 1 : 0);
+  }
+  return count;
+}
+
+std::optional<std::string> Transaction::RandomKey(uint32_t db) {
+  Keyspace* keyspace = KeyspaceOf(db);
+  NoteRange(db, {}, {});
+  std::vector<HashIndex::Entry> entries;
+  for (int i = 0; i < kRandomTries; ++i) {
+    entries.clear();
+    random_ = MixHash(random_, reinterpret_cast<uintptr_t>(this));
+    keyspace->index.Collect(ScanHash(random_), 1, &entries);
+    if (entries.empty()) continue;
+    const Node& node = *entries[MixHash(random_, 1) % entries.size()].node;
+    const Key key(node.key());
+    if (FindWrite(keyspace, key) == nullptr && Visible(FindInRange(node)))
+      return std::string(node.key());
+  }
+  // Few keys, mostly dead ones, or own writes: the first one that a walk finds.
+  std::optional<std::string> found;
+  Walk(db, {}, false, {}, [&](std::string_view key, const Version&) {
+    found = std::string(key);
+    return false;
+  });
+  return found;
+}
+
+bool Transaction::ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count,
+                                 std::string_view prefix, std::vector<ScanEntry>* page,
+                                 uint64_t* next) {
+  struct Found {
+    uint64_t scan_hash;
+    ScanEntry entry;
+  };
+  std::vector<Found> found;
+  const size_t most = kPrefixKeysPerCount * count;
+  const bool all = Walk(db, {}, false, prefix, [&](std::string_view key, const Version& version) {
+    found.push_back({ScanHash(HashBytes(key)), {key, &version}});
+    return found.size() <= most;
+  });
+  if (!all) return false;
+  std::sort(found.begin(), found.end(),
+            [](const Found& a, const Found& b) { return a.scan_hash < b.scan_hash; });
+  *next = 0;
+  size_t taken = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (found[i].scan_hash < cursor) continue;
+    if (taken >= count && found[i].scan_hash != found[i - 1].scan_hash) {
+      *next = found[i].scan_hash;
+      break;
+    }
+    page->push_back(found[i].entry);
+    ++taken;
+  }
+  return true;
+}
+
+void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
+                           std::vector<ScanEntry>* page, uint64_t* next) {
+  DCHECK(mode_ == Mode::kExclusive || mode_ == Mode::kSnapshot);
+  count = std::min<size_t>(count, size_t{1} << 40);
+  if (!prefix.empty() && ScanPrefixPage(db, cursor, count, prefix, page, next)) return;
+  Keyspace* keyspace = KeyspaceOf(db);
+  NoteRange(db, {}, {});
+  std::vector<HashIndex::Entry> entries;
+  do {
+    entries.clear();
+    *next = keyspace->index.Collect(cursor, count - page->size(), &entries);
+    for (const HashIndex::Entry& e : entries) {
+      if (!writes_.empty() && FindWrite(keyspace, Key(e.node->key())) != nullptr) continue;
+      const Version* version = FindInRange(*e.node);
+      if (Visible(version)) page->push_back({e.node->key(), version});
+    }
+    for (const Write& w : writes_) {
+      const uint64_t scan_hash = ScanHash(w.hash);
+      if (w.keyspace == keyspace && scan_hash >= cursor && (*next == 0 || scan_hash < *next) &&
+          Visible(w.value.get())) {
+        page->push_back({w.key, w.value.get()});
+      }
+    }
+    cursor = *next;
+  } while (*next != 0 && page->size() < count);
+}
+
+}  // namespace fluxkv::engine
