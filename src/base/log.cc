@@ -28,6 +28,8 @@ Result<std::unique_ptr<Logger>> Logger::Open(const std::string& file) {
   }
 }
 
-void Logger::Write(char mark, std::string_view text) { sink_->info("{} {}", mark, text); }
+void Logger::Write(char mark, std::string_view text) {
+  sink_->info("{} {}", mark, text);
+}
 
 }  // namespace fluxkv

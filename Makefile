@@ -1,0 +1,132 @@
+# fluxkv: `make help` lists the targets. Objects go to build/<flavour>/, dependencies are tracked (-MMD).
+#   NATIVE=1 tunes for this machine's CPU    LTO=0 links faster    V=1 shows commands    FLAVOUR=release|debug|asan|tsan
+#   PLANT=NAME builds the tests with one planted bug (-DFLUXKV_PLANT_NAME) into build/plant-NAME
+.DEFAULT_GOAL := build/fluxkv
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += --jobs=$(shell nproc) --no-print-directory
+endif
+
+FLAVOUR ?= release
+ifdef PLANT
+override FLAVOUR := debug
+endif
+DIR     := build/$(if $(PLANT),plant-$(PLANT),$(FLAVOUR))
+CACHE   := $(shell command -v ccache)
+ARCH    := $(if $(NATIVE),-march=native,$(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2))
+LTO     ?= 1
+FUZZ_SECONDS ?= 30
+ISOLATION_SECONDS ?= 600
+
+# What each flavour is: the product, the tests' build (invariant checks on), and the two sanitizers.
+# The sanitizers replace malloc themselves, so jemalloc is left out there.
+FLAGS_release := -O3 -g -DNDEBUG $(if $(filter 1,$(LTO)),-flto=auto)
+FLAGS_debug   := -O1 -g
+FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -Wno-error=tsan
+JEMALLOC_release := 1
+JEMALLOC_debug   := 1
+
+CXXSTD   := -std=c++20 -pthread
+# -Wrestrict is wrong about std::string in GCC 12 (its bug 105651).
+WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wno-restrict
+DEFINES  := -DSPDLOG_COMPILED_LIB -DSPDLOG_SHARED_LIB -DSPDLOG_FMT_EXTERNAL \
+            $(if $(JEMALLOC_$(FLAVOUR)),-DFLUXKV_JEMALLOC) $(if $(PLANT),-DFLUXKV_PLANT_$(PLANT))
+CXXFLAGS += $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $(WARNINGS) $(DEFINES) -Isrc -I.
+LDLIBS   := $(if $(JEMALLOC_$(FLAVOUR)),-ljemalloc) -luv -lxxhash -lspdlog -lfmt
+QUIET    := $(if $(V),,@)
+COMPILE   = $(QUIET)$(CACHE) $(CXX) $(CXXFLAGS) -MMD -MP -c $< -o $@
+LINK      = $(QUIET)$(CXX) $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $^ -o $@ $(LDLIBS)
+
+# Files are found, not listed. Support files of the tests are those that are no test and no program.
+SRC      := $(filter-out src/server/main.cc,$(sort $(shell find src -name '*.cc')))
+TEST_CC  := $(sort $(shell find tests -name '*.cc'))
+UNIT     := $(filter %_test.cc,$(TEST_CC)) tests/doctest_main.cc
+WIRE     := $(filter tests/wire/%_wire.cc,$(TEST_CC)) tests/wire/wire_main.cc
+TOOLS    := $(filter tests/isolation/%_tool.cc,$(TEST_CC))
+FUZZ     := $(filter tests/fuzz/%_fuzz.cc,$(TEST_CC))
+FUZZ_MAIN := tests/fuzz/standalone_main.cc
+SUPPORT  := $(filter-out $(UNIT) $(WIRE) $(TOOLS) $(FUZZ) $(FUZZ_MAIN),$(TEST_CC))
+
+# A planted bug changes only the objects whose sources mention it; the others come from the debug build.
+ifdef PLANT
+MENTION  := $(shell grep -rlw FLUXKV_PLANT_$(PLANT) src)
+CHANGED  := $(patsubst build/debug/%.d,%.cc,$(foreach f,$(MENTION),$(shell grep -rlF --include='*.d' ' $(f)' build/debug)))
+endif
+object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),build/debug),$(DIR))/$(f:.cc=.o))
+PROGRAMS := $(patsubst tests/isolation/%.cc,$(DIR)/%,$(TOOLS))
+FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
+
+.PHONY: help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench clean
+help:            ## this list
+	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+build/fluxkv: build/release/fluxkv ## the server, optimised (what `make` alone builds)
+	@ln -f $< $@
+
+run:             ## install what running needs, build, start on 127.0.0.1:6379 (conf/fluxkv.toml)
+	@scripts/install-deps.sh run
+	@$(MAKE) build/fluxkv
+	@exec build/fluxkv conf/fluxkv.toml
+
+test:            ## install what testing needs, build, run every test; ends with `N passed, M failed`
+	@scripts/install-deps.sh test
+	@scripts/run-tests.py
+
+sanitize: deps-test ## unit and wire tests, all of them, under ASan+UBSan, then under TSan
+	@scripts/run-tests.py asan-full tsan-full
+
+fuzz: deps-test  ## what tests/fuzz/ has, under ASan, for FUZZ_SECONDS (30) each
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-tests.py fuzz
+
+isolation: deps-test ## long isolation runs: ISOLATION_SECONDS (600) each
+	@ISOLATION_SECONDS=$(ISOLATION_SECONDS) scripts/run-tests.py isolation
+
+lint: deps-test  ## format, include arrows, headers compile alone, files named in docs exist
+	@scripts/run-tests.py lint
+
+format:          ## clang-format on every source file
+	clang-format -i $$(find src tests bench -name '*.cc' -o -name '*.h')
+
+bench: deps-test ## side by side with Debian's redis-server; options in BENCH=
+	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server
+	bench/sidebyside.py $(BENCH)
+
+clean:           ## remove build/
+	rm -rf build
+
+deps-test:
+	@scripts/install-deps.sh test
+
+# What the test runner builds, by FLAVOUR (and PLANT).
+server: $(DIR)/fluxkv
+unit:   $(DIR)/unit_tests
+wire:   $(DIR)/wire_tests
+tools:  $(PROGRAMS)
+tests:  unit wire tools
+fuzzers: $(FUZZERS)
+
+$(DIR)/fluxkv: $(call object,$(SRC) src/server/main.cc)
+	$(LINK)
+$(DIR)/unit_tests: $(call object,$(UNIT) $(SRC)) $(DIR)/libsupport.a
+	$(LINK) -lhiredis
+$(DIR)/wire_tests: $(call object,$(WIRE)) $(DIR)/libsupport.a
+	$(LINK) -lhiredis
+$(PROGRAMS): $(DIR)/%: $(DIR)/tests/isolation/%.o $(call object,$(SRC)) $(DIR)/libsupport.a
+	$(LINK) -lhiredis
+$(FUZZERS): $(DIR)/%: $(DIR)/tests/fuzz/%.o $(call object,$(FUZZ_MAIN) $(SRC))
+	$(LINK)
+$(DIR)/libsupport.a: $(call object,$(SUPPORT))
+	@rm -f $@ && gcc-ar rcs $@ $^
+
+# Debian's redis-server is its redis-check-rdb called by that name; the package redis-server, which would start a
+# service, is not needed.
+build/peers/redis-server:
+	@mkdir -p $(@D) && ln -sf /usr/bin/redis-check-rdb $@
+build/bench/load: bench/load.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CXXSTD) -O3 $(WARNINGS) $< -o $@
+
+$(DIR)/%.o: %.cc
+	@mkdir -p $(@D) && echo "$(DIR): $<"
+	$(COMPILE)
+-include $(shell find $(DIR) -name '*.d' 2>/dev/null)

@@ -1,0 +1,278 @@
+// A load generator for Redis-protocol servers that is cheap itself, so that the server is what is
+// measured.
+//
+//   load --port P --do 'SET key:{key} {value}' [--connections 50] [--pipeline 16] [--requests
+//   1000000]
+//        [--keys 1000000] [--value-bytes 64] [--zipf 0] [--seed 1]
+//
+// {key}: 12 digits, uniform or by Zipf's law over --keys; {new}: a number not used before in this
+// run; {value}: --value-bytes of 'x'. Several commands are separated by ' ; ' and together are one
+// request. Requests are encoded before the clock starts; replies are counted, not kept. One thread,
+// epoll. Prints one line:
+//   rps 123456.7 p50_ms 0.120 p99_ms 0.400 errors 0
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::map<std::string, std::string> text = {
+      {"--port", "6379"},        {"--do", ""},
+      {"--connections", "50"},   {"--pipeline", "16"},
+      {"--requests", "1000000"}, {"--keys", "1000000"},
+      {"--value-bytes", "64"},   {"--zipf", "0"},
+      {"--seed", "1"},
+  };
+  size_t Number(const char* name) const {
+    return std::strtoull(text.at(name).c_str(), nullptr, 10);
+  }
+};
+
+[[noreturn]] void Die(const char* what) {
+  std::fprintf(stderr, "load: %s\n", what);
+  std::exit(1);
+}
+
+// Counts complete replies of RESP2 in a stream that may be cut anywhere.
+class ReplyCounter {
+ public:
+  size_t Feed(std::string_view bytes) {
+    size_t complete = 0;
+    while (!bytes.empty()) {
+      if (body_left_ > 0) {
+        size_t taken = std::min(body_left_, bytes.size());
+        body_left_ -= taken;
+        bytes.remove_prefix(taken);
+        if (body_left_ == 0) complete += Item();
+        continue;
+      }
+      size_t newline = bytes.find('\n');
+      line_.append(bytes.substr(0, newline));
+      if (newline == std::string_view::npos) break;
+      bytes.remove_prefix(newline + 1);
+      complete += Line();
+      line_.clear();
+    }
+    return complete;
+  }
+  size_t errors() const { return errors_; }
+
+ private:
+  size_t Line() {
+    long number = std::strtol(line_.c_str() + 1, nullptr, 10);
+    if (line_[0] == '-') ++errors_;
+    if (line_[0] == '$' && number >= 0) {
+      body_left_ = static_cast<size_t>(number) + 2;
+      return 0;
+    }
+    if (line_[0] == '*' && number > 0) {
+      open_.push_back(number);
+      return 0;
+    }
+    return Item();
+  }
+
+  // One item is complete: it may complete the arrays around it. 1 when it was the outermost.
+  size_t Item() {
+    while (!open_.empty()) {
+      if (--open_.back() > 0) return 0;
+      open_.pop_back();
+    }
+    return 1;
+  }
+
+  std::string line_;
+  size_t body_left_ = 0;
+  size_t errors_ = 0;
+  std::vector<long> open_;
+};
+
+// Encodes requests from a template.
+class Encoder {
+ public:
+  Encoder(const Options& options)
+      : random_(options.Number("--seed")),
+        keys_(options.Number("--keys")),
+        value_(options.Number("--value-bytes"), 'x'),
+        next_new_(random_() % 1000000000 * 1000000) {
+    std::vector<std::string> command;
+    std::string rest = options.text.at("--do") + " ";
+    for (size_t end; (end = rest.find(' ')) != std::string::npos; rest.erase(0, end + 1)) {
+      std::string word = rest.substr(0, end);
+      if (word == ";") {
+        commands_.push_back(std::move(command));
+        command.clear();
+      } else if (!word.empty()) {
+        command.push_back(word);
+      }
+    }
+    commands_.push_back(command);
+    double exponent = std::atof(options.text.at("--zipf").c_str());
+    double sum = 0;
+    for (size_t rank = 1; exponent > 0 && rank <= keys_; ++rank) {
+      cumulative_.push_back(sum += 1 / std::pow(static_cast<double>(rank), exponent));
+    }
+  }
+
+  size_t replies_per_request() const { return commands_.size(); }
+
+  void Append(std::string* out) {
+    for (const std::vector<std::string>& command : commands_) {
+      *out += "*" + std::to_string(command.size()) + "\r\n";
+      for (std::string word : command) {
+        Replace(&word, "{key}", [this] { return Key(); });
+        Replace(&word, "{new}", [this] { return std::to_string(next_new_++); });
+        Replace(&word, "{value}", [this] { return value_; });
+        *out += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+      }
+    }
+  }
+
+ private:
+  template <class Make>
+  static void Replace(std::string* word, std::string_view what, Make make) {
+    size_t at = word->find(what);
+    if (at != std::string::npos) word->replace(at, what.size(), make());
+  }
+
+  std::string Key() {
+    size_t number = random_() % keys_;
+    if (!cumulative_.empty()) {
+      double point = std::generate_canonical<double, 53>(random_) * cumulative_.back();
+      auto rank =
+          std::lower_bound(cumulative_.begin(), cumulative_.end(), point) - cumulative_.begin();
+      number =
+          static_cast<size_t>(rank) * 2654435761 % keys_;  // the popular keys are not neighbours
+    }
+    char digits[24];
+    std::snprintf(digits, sizeof(digits), "%012zu", number);
+    return digits;
+  }
+
+  std::mt19937_64 random_;
+  size_t keys_;
+  std::string value_;
+  size_t next_new_;
+  std::vector<std::vector<std::string>> commands_;
+  std::vector<double> cumulative_;
+};
+
+struct Connection {
+  int fd = -1;
+  size_t awaited = 0;
+  Clock::time_point sent;
+  ReplyCounter replies;
+};
+
+int Connect(size_t port) {
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0)
+    Die("cannot connect");
+  int one = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+  return fd;
+}
+
+void SendAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    ssize_t sent = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent <= 0) Die("the server closed a connection");
+    bytes.remove_prefix(static_cast<size_t>(sent));
+  }
+}
+
+// Sends the batches over all connections, one batch in flight on each; returns the milliseconds
+// each took.
+std::vector<float> Drive(const std::vector<std::string>& batches, size_t total,
+                         size_t replies_per_batch, std::vector<Connection>* connections) {
+  int poll_fd = epoll_create1(0);
+  size_t issued = 0;
+  auto issue = [&](Connection* connection) {
+    if (issued == total) return;
+    connection->awaited = replies_per_batch;
+    connection->sent = Clock::now();
+    SendAll(connection->fd, batches[issued++ % batches.size()]);
+  };
+  for (Connection& connection : *connections) {
+    epoll_event event{EPOLLIN, {.ptr = &connection}};
+    epoll_ctl(poll_fd, EPOLL_CTL_ADD, connection.fd, &event);
+    issue(&connection);
+  }
+  std::vector<float> took_ms;
+  took_ms.reserve(total);
+  std::vector<char> buffer(1 << 18);
+  epoll_event events[256];
+  while (took_ms.size() < total) {
+    int ready = epoll_wait(poll_fd, events, 256, 30000);
+    if (ready <= 0) Die("no reply within 30 s");
+    for (int i = 0; i < ready; ++i) {
+      auto* connection = static_cast<Connection*>(events[i].data.ptr);
+      ssize_t got = recv(connection->fd, buffer.data(), buffer.size(), 0);
+      if (got <= 0) Die("the server closed a connection");
+      size_t replies = connection->replies.Feed({buffer.data(), static_cast<size_t>(got)});
+      if (replies > connection->awaited) Die("more replies than requests");
+      connection->awaited -= replies;
+      if (replies == 0 || connection->awaited > 0) continue;
+      took_ms.push_back(
+          std::chrono::duration<float, std::milli>(Clock::now() - connection->sent).count());
+      issue(connection);
+    }
+  }
+  close(poll_fd);
+  return took_ms;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; i += 2) {
+    if (!options.text.contains(argv[i]) || i + 1 == argc)
+      Die("unknown option, or one without a value");
+    options.text[argv[i]] = argv[i + 1];
+  }
+  size_t pipeline = options.Number("--pipeline");
+  if (options.text["--do"].empty() || pipeline == 0 || options.Number("--keys") == 0)
+    Die("--do is missing");
+  Encoder encoder(options);
+  size_t total = std::max<size_t>(1, options.Number("--requests") / pipeline);
+  bool unique = options.text["--do"].find("{new}") != std::string::npos;
+  std::vector<std::string> batches(unique ? total : std::min<size_t>(total, 40000));
+  for (std::string& batch : batches) {
+    for (size_t i = 0; i < pipeline; ++i) encoder.Append(&batch);
+  }
+  std::vector<Connection> connections(options.Number("--connections"));
+  for (Connection& connection : connections) connection.fd = Connect(options.Number("--port"));
+
+  Clock::time_point start = Clock::now();
+  std::vector<float> took_ms =
+      Drive(batches, total, pipeline * encoder.replies_per_request(), &connections);
+  double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  std::sort(took_ms.begin(), took_ms.end());
+  size_t errors = 0;
+  for (const Connection& connection : connections) errors += connection.replies.errors();
+  std::printf("rps %.1f p50_ms %.3f p99_ms %.3f errors %zu\n",
+              static_cast<double>(total * pipeline) / seconds, took_ms[took_ms.size() / 2],
+              took_ms[took_ms.size() * 99 / 100], errors);
+}

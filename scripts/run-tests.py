@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Builds and runs the tests: scripts/run-tests.py [STEP-PREFIX ...]   (without arguments: what `make test` runs)
+
+Each step writes build/test-logs/<step>.log; of a failing one the tail is shown. The last line is `N passed, M failed`:
+the sum of doctest's test cases, and 1 for every other check. A step that ran no test at all has failed.
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+LOGS = "build/test-logs"
+NOT_SLOW = ["-tce=*[slow]*"]
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "TSAN_OPTIONS": "exitcode=99:halt_on_error=1:second_deadlock_stack=1:history_size=4",
+}
+
+
+@dataclass
+class Step:
+    name: str
+    command: list
+    needs: list = field(default_factory=list)  # arguments of make
+    env: dict = field(default_factory=dict)
+    doctest: bool = False  # count its test cases
+    timeout: int = 120
+    must_fail: bool = False  # a planted bug: the command has to find it
+    on_demand: bool = False  # only when named on the command line
+
+
+def built(flavour, *targets):
+    return [f"FLAVOUR={flavour}", *targets]
+
+
+def no_aslr():
+    """ThreadSanitizer of GCC 12 cannot map its shadow under high-entropy address randomisation."""
+    works = subprocess.run(["setarch", "-R", "true"], capture_output=True).returncode == 0
+    return ["setarch", "-R"] if works else []
+
+
+def server_env(flavour, threads):
+    path = "build/fluxkv" if flavour == "release" else f"build/{flavour}/fluxkv"
+    return {"FLUXKV_SERVER": os.path.abspath(path), "FLUXKV_THREADS": str(threads)}
+
+
+def over_the_wire(source):
+    return "server_process.h" in open(source).read()
+
+
+def lint_steps():
+    sources = sorted(glob.glob("src/**/*.[ch]*", recursive=True) + glob.glob("tests/**/*.[ch]*", recursive=True)
+                     + glob.glob("bench/*.cc"))
+    sources = [s for s in sources if s.endswith((".h", ".cc"))]
+    return [
+        Step("lint-format", ["clang-format", "--dry-run", "-Werror", *sources]),
+        Step("lint-includes", ["scripts/check-includes.py"]),
+        Step("lint-headers", ["scripts/check-headers.sh"], timeout=300),
+        Step("lint-docs", ["scripts/check-docs.py"]),
+    ]
+
+
+def isolation_steps(flavour, seconds, prefix=()):
+    for source in sorted(glob.glob("tests/isolation/*_tool.cc")):
+        tool = os.path.basename(source)[:-len(".cc")]
+        command = [*prefix, f"build/{flavour}/{tool}", "--seconds", str(seconds)]
+        server = "release" if flavour == "debug" else flavour
+        for threads in (1, 4) if over_the_wire(source) else (0,):
+            suffix = f"-threads{threads}" if threads else ""
+            need_server = built(server, "build/fluxkv" if server == "release" else "server")
+            yield Step(f"{'' if flavour == 'debug' else flavour + '-'}isolation-{tool[:-5]}{suffix}", command,
+                       built(flavour, "tools") + (["+"] + need_server if threads else []),
+                       server_env(server, threads) if threads else {}, timeout=seconds * 3 + 120)
+
+
+def plant_steps():
+    """tests/plants.txt: one planted bug a line, NAME: the program and arguments that must catch it within 60 s."""
+    known = {}
+    if os.path.exists("tests/plants.txt"):
+        for line in open("tests/plants.txt"):
+            if ":" in line and not line.startswith("#"):
+                name, command = line.split(":", 1)
+                known[name.strip()] = command.split()
+    in_code = set()
+    for path in glob.glob("src/**/*.*", recursive=True):
+        if path.endswith((".h", ".cc")):
+            in_code.update(re.findall(r"\bFLUXKV_PLANT_(\w+)", open(path).read()))
+    for name in sorted(in_code ^ set(known)):
+        yield Step(f"plant-{name}-is-in-code-and-in-tests/plants.txt".replace("/", ":"), ["false"])
+    for name in sorted(in_code & set(known)):
+        program, *arguments = known[name]
+        make = "unit" if program == "unit_tests" else "tools"
+        source = f"tests/isolation/{program}.cc"
+        wire = os.path.exists(source) and over_the_wire(source)
+        for planted in (False, True):
+            where = f"build/plant-{name}" if planted else "build/debug"
+            needs = [f"PLANT={name}" if planted else "FLAVOUR=debug", make] + (["server"] if wire else [])
+            env = {"FLUXKV_SERVER": os.path.abspath(f"{where}/fluxkv"), "FLUXKV_THREADS": "4"} if wire else {}
+            yield Step(f"plant-{name}" + ("" if planted else "-absent"), [f"{where}/{program}", *arguments],
+                       (built("debug", "tests") + ["+"] if planted else []) + needs, env, timeout=60, must_fail=planted)
+
+
+def all_steps():
+    aslr = no_aslr()
+    release, debug = built("release", "build/fluxkv"), built("debug", "tests")
+    both = [*release, "+", *debug]
+    short = int(os.environ.get("ISOLATION_SECONDS", 10))
+    fuzz_seconds = int(os.environ.get("FUZZ_SECONDS", 15))
+    yield from lint_steps()
+    yield Step("unit", ["build/debug/unit_tests"], both, doctest=True, timeout=240)
+    for threads in (1, 4):
+        yield Step(f"wire-threads{threads}", ["build/debug/wire_tests"], both, server_env("release", threads), True, 180)
+        yield Step(f"compare-threads{threads}", ["scripts/compare-replies.py", "--threads", str(threads)],
+                   release + ["+", "build/peers/redis-server"])
+    yield from isolation_steps("debug", short)
+    for source in sorted(glob.glob("tests/fuzz/*_fuzz.cc")):
+        name = os.path.basename(source)[:-len(".cc")]
+        yield Step(f"fuzz-{name[:-5]}", [f"build/asan/{name}", "--seconds", str(fuzz_seconds), "tests/fuzz/seeds"],
+                   built("asan", "fuzzers"), timeout=fuzz_seconds + 60)
+    for flavour, prefix in (("asan", []), ("tsan", aslr)):
+        unit, wire = [*prefix, f"build/{flavour}/unit_tests"], [*prefix, "build/debug/wire_tests"]
+        make_unit, make_wire = built(flavour, "unit"), built(flavour, "server") + ["+"] + built("debug", "wire")
+        environment = server_env(flavour, 4)
+        yield Step(f"{flavour}-unit", unit + NOT_SLOW, make_unit, doctest=True, timeout=240)
+        yield Step(f"{flavour}-wire", wire + NOT_SLOW, make_wire, environment, True, 240)
+        yield Step(f"{flavour}-full-unit", unit, make_unit, {}, True, 1800, on_demand=True)
+        yield Step(f"{flavour}-full-wire", wire, make_wire, environment, True, 1800, on_demand=True)
+    yield from isolation_steps("tsan", 5, aslr)
+    yield from plant_steps()
+
+
+def execute(step, env):
+    """Runs one step; returns (passed, failed, path of its log)."""
+    log = f"{LOGS}/{step.name}.log"
+    with open(log, "wb") as out:
+        out.write((" ".join(step.command)[:2000] + "\n").encode())
+        out.flush()
+        process = subprocess.Popen(step.command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                   env={**env, **SANITIZER_ENV, **step.env}, start_new_session=True)
+        try:
+            code = process.wait(step.timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+            code = None
+            out.write(f"\nstopped after {step.timeout} s\n".encode())
+    if step.must_fail:
+        return (1, 0, log) if code else (0, 1, log)
+    if not step.doctest:
+        return (1, 0, log) if code == 0 else (0, 1, log)
+    text = open(log, errors="replace").read()
+    found = re.findall(r"test cases: +\d+ \| +(\d+) passed \| +(\d+) failed", text)
+    passed, failed = map(int, found[-1]) if found else (0, 0)
+    if (code != 0 or passed == 0) and failed == 0:  # a crash, a sanitizer's report at exit, or nothing ran
+        failed = 1
+    return passed, failed, log
+
+
+def build(needs, env, done):
+    """Runs make for each group of arguments; groups are separated by '+'."""
+    for group in " ".join(needs).split("+"):
+        arguments = group.split()
+        if not arguments or tuple(arguments) in done:
+            continue
+        log = f"{LOGS}/build-{'-'.join(arguments).replace('/', '-').replace('=', '-')}.log"
+        with open(log, "wb") as out:
+            ok = subprocess.run(["make", *arguments], stdout=out, stderr=subprocess.STDOUT, env=env).returncode == 0
+        if not ok:
+            return log
+        done.add(tuple(arguments))
+    return None
+
+
+def tail(path, lines=40):
+    for line in open(path, errors="replace").read().splitlines()[-lines:]:
+        print("    " + line[:300])
+
+
+def main():
+    os.chdir(ROOT)
+    os.makedirs(LOGS, exist_ok=True)
+    prefixes = tuple(sys.argv[1:])
+    steps = [s for s in all_steps() if (s.name.startswith(prefixes) if prefixes else not s.on_demand)]
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    passed = failed = 0
+    done, start = set(), time.time()
+    if not steps:
+        print("no such step: " + " ".join(prefixes))
+    for step in steps:
+        began = time.time()
+        broken = build(step.needs, env, done)
+        build_s, began = time.time() - began, time.time()
+        good, bad, log = (0, 1, broken) if broken else execute(step, env)
+        passed, failed = passed + good, failed + bad
+        verdict = "BUILD FAILED" if broken else "FAILED" if bad else "ok"
+        note = f"   (built in {build_s:.0f} s)" if build_s >= 1 else ""
+        print(f"{step.name:34} {good:5} passed {bad:3} failed {time.time() - began:7.1f} s  {verdict}{note}", flush=True)
+        if bad:
+            tail(log)
+            print(f"    (all of it: {log})", flush=True)
+    print(f"{time.time() - start:.0f} s in all; logs in {LOGS}/")
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+// CONFIG, over the configuration of src/config.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "command/help_reply.h"
+#include "command/services.h"
+#include "command/table.h"
+
+namespace fluxkv::command {
+namespace {
+
+constexpr std::string_view kHelp[] = {
+    "GET <pattern>",
+    "    Options whose name matches <pattern>, with their values.",
+    "SET <directive> <value>",
+    "    Change options while running: all that are given, or none.",
+    "RESETSTAT",
+    "    Set the counters that INFO shows back to zero.",
+    "REWRITE",
+    "    Keep what was changed while running for the next start.",
+};
+
+void ConfigHelp(Context& c) {
+  ReplyHelp(c, kHelp);
+}
+
+void ConfigGet(Context& c) {
+  std::vector<std::string> patterns(c.args.begin() + 2, c.args.end());
+  std::vector<std::pair<std::string, std::string>> found = c.services.config.Get(patterns);
+  c.reply.MapHeader(found.size());
+  for (const auto& [name, value] : found) {
+    c.reply.Bulk(name);
+    c.reply.Bulk(value);
+  }
+}
+
+void ConfigSet(Context& c) {
+  for (size_t i = 2; i + 1 < c.args.size(); i += 2) {
+    if (config::Config::IsSensitive(c.args[i])) c.Redact(i + 1);
+  }
+  if (c.args.size() % 2 != 0)
+    return c.reply.Error("ERR wrong number of arguments for 'config|set' command");
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (size_t i = 2; i < c.args.size(); i += 2)
+    pairs.emplace_back(std::string(c.args[i]), std::string(c.args[i + 1]));
+  Status status = c.services.config.Set(pairs, c.session.info->loopback);
+  if (!status.ok()) return c.reply.Error(status.message());
+  c.reply.Ok();
+}
+
+void ConfigResetStat(Context& c) {
+  c.services.stats.Reset();
+  c.reply.Ok();
+}
+
+void ConfigRewrite(Context& c) {
+  Status status = c.services.config.Rewrite();
+  if (!status.ok()) return c.reply.Error(status.message());
+  c.reply.Ok();
+}
+
+constexpr uint32_t kUsual = kAdmin | kNoScript | kLoading | kStale | kAfterCommit;
+
+constexpr Command Subcommand(std::string_view name, int arity, uint32_t flags,
+                             std::string_view since, std::string_view complexity,
+                             std::string_view summary, Handler handler) {
+  return {.name = name,
+          .arity = arity,
+          .flags = flags,
+          .group = Group::kServer,
+          .since = since,
+          .complexity = complexity,
+          .summary = summary,
+          .handler = handler,
+          .parent = "config"};
+}
+
+constexpr std::string_view kPerParameter = "O(N) where N is the number of options given";
+
+constexpr Command kSubcommands[] = {
+    Subcommand("get", -3, kUsual, "2.0.0", kPerParameter, "Returns values of options.", &ConfigGet),
+    Subcommand("help", 2, kLoading | kStale, "5.0.0", "O(1)",
+               "Returns a text about the subcommands.", &ConfigHelp),
+    Subcommand("resetstat", 2, kUsual, "2.0.0", "O(1)", "Resets the server's counters.",
+               &ConfigResetStat),
+    Subcommand("rewrite", 2, kUsual, "2.8.0", "O(1)", "Keeps changed options for the next start.",
+               &ConfigRewrite),
+    Subcommand("set", -4, kUsual, "2.0.0", kPerParameter, "Changes options while running.",
+               &ConfigSet),
+};
+
+constexpr Command kRows[] = {
+    {.name = "config",
+     .arity = -2,
+     .group = Group::kServer,
+     .since = "2.0.0",
+     .complexity = "Depends on the subcommand.",
+     .summary = "Container of the commands about the configuration.",
+     .subcommands = kSubcommands},
+};
+
+}  // namespace
+
+std::span<const Command> ConfigCommands() {
+  return kRows;
+}
+
+}  // namespace fluxkv::command

@@ -1,0 +1,77 @@
+// From a parsed request to its reply: find the row, run the ordered checks, run the handler in the
+// transaction that its scope asks for, commit, send keyspace events, keep statistics.
+//
+// Order of the checks (as Redis's processCommand): known, arity, authentication, allowed in MULTI,
+// memory, subscribed mode, MULTI queueing. Pause is asked by the connection before it calls Run
+// (MustPause). Threads: a Dispatcher is a loop's own.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "command/command.h"
+#include "command/parked.h"
+#include "command/services.h"
+#include "command/session.h"
+#include "command/table.h"
+#include "resp/output.h"
+#include "resp/writer.h"
+
+namespace fluxkv::command {
+
+class Dispatcher {
+ public:
+  Dispatcher(Services& services, LoopState& loop)
+      : services_(services), loop_(loop), exec_(services.table.Find("exec")) {}
+
+  // The row of a request, or null. For prefetching and pausing before Run.
+  const Command* Find(std::span<const std::string_view> arguments) const;
+  // True if the request must wait until the pause ends: all commands, or writes (and EXEC with a
+  // queued write, PUBLISH, ...).
+  bool MustPause(const Session& session, const Command* command) const;
+  // Runs one request and writes its reply (unless parked: the reply comes from Resume). Requires:
+  // inside an epoch. Returns what the connection has to park on, or null.
+  std::unique_ptr<Parked> Run(Session& session, std::span<const std::string_view> arguments,
+                              resp::Output& output);
+  // One step of a parked command; true when it has answered.
+  bool Resume(Session& session, Parked& parked, resp::Output& output);
+  bool Unblock(Session& session, Parked& parked, bool with_error, resp::Output& output);
+  // Undoes what the session holds outside itself: watches, subscriptions, monitor. Before the
+  // session is destroyed, and at RESET.
+  void Forget(Session& session);
+  // Writes a delivered message in the session's protocol.
+  static void WriteDelivery(const Session& session, const Delivery& delivery, resp::Output& output);
+  // The next `commands` calls of Run follow each other at once, so that the clock is read once a
+  // command: the end of one is the start of the next. Without this call it is read twice.
+  void BeginBatch(size_t commands);
+
+ private:
+  using Arguments = std::span<const std::string_view>;
+  // The ordered checks. False after the command was refused or queued, with its reply.
+  bool Admit(Session& session, const Command* command, Arguments arguments, resp::Writer& reply);
+  void Refuse(Session& session, const Command* command, std::string_view error,
+              resp::Writer& reply);
+  bool IsOutOfMemory() const;
+  bool DeniedWhenFull(const Session& session, const Command& command) const;
+  void Queue(Session& session, const Command& command, Arguments arguments, resp::Writer& reply);
+  std::unique_ptr<Parked> Call(Session& session, const Command& command, Arguments arguments,
+                               resp::Writer& reply);
+  // Runs the handler in the transaction that its scope asks for, to its commit.
+  void Execute(Context& context);
+  void ExecuteRead(Context& context);
+  void ExecuteWrite(Context& context);
+  void ExecuteAtSnapshot(Context& context);
+  void FinishParked(Session& session, const resp::Writer& reply);
+  // CLIENT REPLY OFF and SKIP.
+  static void ApplyReplyMode(Session& session, const Command* command, size_t mark,
+                             resp::Output& output);
+
+  Services& services_;
+  LoopState& loop_;
+  const Command* const exec_;
+  uint64_t last_ticks_ = 0;  // of the stopwatch, when the last command ended
+  size_t batch_left_ = 0;    // commands whose start is last_ticks_
+};
+
+}  // namespace fluxkv::command

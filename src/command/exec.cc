@@ -1,0 +1,206 @@
+#include "command/exec.h"
+
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "command/connection.h"
+#include "command/keys.h"
+#include "command/notify.h"
+#include "command/record.h"
+#include "command/services.h"
+
+namespace fluxkv::command {
+namespace {
+
+constexpr int kSnapshotTries = 3;
+
+class QueueRunner {
+ public:
+  explicit QueueRunner(Context& context)
+      : context_(context),
+        session_(context.session),
+        txn_(context.txn),
+        loop_(context.loop),
+        queue_(std::move(context.session.queue)),
+        first_db_(context.session.db),
+        ran_(queue_.size()) {}
+  void Run();
+
+ private:
+  enum class Mode : uint8_t { kLatched, kSnapshot, kExclusive };
+  // What is known of a command that ran, until it is recorded.
+  struct Ran {
+    uint32_t db = 0;
+    uint64_t ns = 0;
+    std::string error;
+  };
+
+  Mode Plan();
+  bool Begin(Mode mode);
+  bool WatchedChanged() const;
+  void RunAll();
+  void RunOne(size_t index, resp::Output& output);
+  bool CommitAtSnapshot();
+  void Answer();
+  bool HeldBack(size_t index) const;
+  void Record(size_t index);
+
+  Context& context_;
+  Session& session_;
+  engine::Transaction& txn_;
+  LoopState& loop_;
+  const std::vector<QueuedCommand> queue_;
+  const uint32_t first_db_;
+  bool only_reads_ = true;
+  bool hold_back_ = false;                   // the replies go to parts_ until the commit
+  std::vector<Ran> ran_;                     // by index in the queue
+  std::deque<resp::Output> parts_;           // by index in the queue, if hold_back_
+  std::vector<std::string_view> arguments_;  // scratch
+};
+
+// Finds the keys, each in the database selected at its place in the queue.
+QueueRunner::Mode QueueRunner::Plan() {
+  std::vector<engine::LatchKey>& keys = loop_.latch_keys;
+  keys.clear();
+  bool snapshot = false, exclusive = false;
+  uint32_t db = first_db_;
+  for (const QueuedCommand& queued : queue_) {
+    const Command& command = *queued.command;
+    arguments_.assign(queued.arguments.begin(), queued.arguments.end());
+    if (IsSelect(command)) db = SelectedBy(arguments_, context_.services.database).value_or(db);
+    if (command.scope == Scope::kRead || command.scope == Scope::kWrite) {
+      AppendLatchKeys(command, arguments_, db, &keys);
+    }
+    snapshot |= command.scope == Scope::kSnapshot;
+    exclusive |= command.scope == Scope::kExclusive;
+    only_reads_ &= command.scope != Scope::kWrite;
+    hold_back_ |= (command.flags & kAfterCommit) != 0;
+  }
+  for (const auto& [place, token] : session_.watched) keys.push_back({token.db, token.hash});
+  if (exclusive || (snapshot && !session_.watched.empty())) return Mode::kExclusive;
+  hold_back_ |= snapshot;
+  return snapshot ? Mode::kSnapshot : Mode::kLatched;
+}
+
+bool QueueRunner::Begin(Mode mode) {
+  switch (mode) {
+    case Mode::kLatched:
+      txn_.BeginLatched(loop_.latch_keys);
+      return true;
+    case Mode::kExclusive:
+      txn_.BeginExclusive();
+      return true;
+    case Mode::kSnapshot:
+      break;
+  }
+  bool weaker = context_.services.config.start().isolation == config::Isolation::kSnapshot;
+  return txn_.BeginSnapshot(
+      weaker ? engine::Isolation::kSnapshot : engine::Isolation::kSerializable, only_reads_);
+}
+
+bool QueueRunner::WatchedChanged() const {
+  for (const auto& [place, token] : session_.watched) {
+    engine::Key key(place.second, token.hash);
+    if (context_.services.database.Changed(key, token)) return true;
+  }
+  return false;
+}
+
+void QueueRunner::Run() {
+  Mode mode = Plan();
+  txn_.set_quiet(session_.no_touch);
+  if (mode != Mode::kSnapshot || !CommitAtSnapshot()) {
+    CHECK(Begin(mode == Mode::kSnapshot ? Mode::kExclusive : mode));
+    if (WatchedChanged()) {
+      txn_.Rollback();
+      EndMulti(session_, context_.services.database);
+      return context_.reply.NullArray();
+    }
+    if (!hold_back_) context_.reply.ArrayHeader(queue_.size());
+    RunAll();
+    CHECK(txn_.Commit());
+  }
+  ReleaseWatches(session_, context_.services.database);
+  Answer();
+  EndMulti(session_, context_.services.database);
+}
+
+// False when it is better to run alone.
+bool QueueRunner::CommitAtSnapshot() {
+  for (int i = 0; i < kSnapshotTries; ++i) {
+    if (!Begin(Mode::kSnapshot)) return false;
+    RunAll();
+    if (txn_.Commit()) return true;
+  }
+  return false;
+}
+
+void QueueRunner::RunAll() {
+  SelectDatabase(session_, first_db_);
+  loop_.events.clear();
+  parts_.clear();
+  if (hold_back_) parts_.resize(queue_.size());
+  for (size_t i = 0; i < queue_.size(); ++i) {
+    if (HeldBack(i)) continue;
+    RunOne(i, hold_back_ ? parts_[i] : context_.reply.output());
+    if (!hold_back_) Record(i);
+  }
+}
+
+// With one command held back all that touch no keys are, so that they see each other's effects in
+// order. SELECT belongs to the keys.
+bool QueueRunner::HeldBack(size_t index) const {
+  const Command& command = *queue_[index].command;
+  return hold_back_ && command.scope == Scope::kNone && !IsSelect(command);
+}
+
+void QueueRunner::RunOne(size_t index, resp::Output& output) {
+  const QueuedCommand& queued = queue_[index];
+  arguments_.assign(queued.arguments.begin(), queued.arguments.end());
+  resp::Writer reply(output, session_.protocol);
+  Context context{.args = arguments_,
+                  .command = queued.command,
+                  .session = session_,
+                  .txn = txn_,
+                  .reply = reply,
+                  .services = context_.services,
+                  .loop = loop_,
+                  .in_exec = true};
+  loop_.redacted.clear();
+  uint64_t begin = loop_.stopwatch.Read();
+  queued.command->handler(context);
+  uint64_t ns = loop_.stopwatch.Nanoseconds(loop_.stopwatch.Read() - begin);
+  CHECK(context.parked == nullptr);
+  ran_[index] = {session_.db, ns, std::string(reply.error_code())};
+}
+
+// After the commit: events, then what was held back, then the replies in order.
+void QueueRunner::Answer() {
+  SendEvents(context_.services, loop_);
+  if (!hold_back_) return;
+  for (size_t i = 0; i < queue_.size(); ++i) {
+    if (HeldBack(i)) RunOne(i, parts_[i]);
+    Record(i);
+  }
+  context_.reply.ArrayHeader(queue_.size());
+  for (resp::Output& part : parts_) context_.reply.output().Append(std::move(part));
+}
+
+void QueueRunner::Record(size_t index) {
+  const QueuedCommand& queued = queue_[index];
+  const Ran& ran = ran_[index];
+  arguments_.assign(queued.arguments.begin(), queued.arguments.end());
+  RecordCall(context_.services, loop_,
+             {session_, *queued.command, arguments_, ran.db, ran.ns, ran.error});
+}
+
+}  // namespace
+
+void RunQueue(Context& context) {
+  QueueRunner(context).Run();
+}
+
+}  // namespace fluxkv::command

@@ -1,0 +1,38 @@
+// How a thread reaches a connection of another loop: a message for it is put into its loop's
+// mailbox, and the loop delivers it in a later turn. Implemented by the server; the command layer
+// only posts. Threads: Post from any thread. Messages of one sender to one loop are delivered in
+// the order posted.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fluxkv::command {
+
+struct Delivery {
+  enum class Kind : uint8_t {
+    kMessage,         // channel, payload
+    kPatternMessage,  // pattern, channel, payload
+    kShardMessage,    // channel, payload
+    kMonitorLine,     // payload: the line without '+' and CRLF
+    kKill,  // close the connection after what is already written to it has been tried to send
+    kUnblockTimeout,  // CLIENT UNBLOCK id TIMEOUT
+    kUnblockError,    // CLIENT UNBLOCK id ERROR
+  };
+  Kind kind = Kind::kMessage;
+  std::string pattern;
+  std::string channel;
+  std::string payload;
+};
+
+class Mailbox {
+ public:
+  virtual ~Mailbox() = default;
+  virtual void Post(std::vector<uint64_t> client_ids, std::shared_ptr<const Delivery> delivery) = 0;
+  // Makes the loop look at its paused and parked connections again.
+  virtual void Wake() = 0;
+};
+
+}  // namespace fluxkv::command

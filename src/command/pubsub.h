@@ -1,0 +1,66 @@
+// Who is subscribed to what, over all loops, and the way of a message to them.
+//
+// P1. A client is in `subscribers` of a channel exactly while the channel is in its session's set
+// (both changed by its loop). P2. Publish posts to each loop that has a subscriber once, with that
+// loop's subscribers' ids; a client gets a message once for
+//     each of its matching subscriptions, exact channel first, then patterns, as in Redis. A
+//     message that is still under way when its receiver unsubscribes is dropped at delivery.
+// Threads: all methods from any thread; one mutex, held for the lookup only. `empty()` is one
+// relaxed load for the fast path.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "command/mailbox.h"
+
+namespace fluxkv::command {
+
+enum class ChannelKind : uint8_t { kChannel, kPattern, kShard };
+
+class PubSub {
+ public:
+  // The loops' mailboxes, by loop number. Called once, before any client exists.
+  void SetMailboxes(std::vector<Mailbox*> mailboxes) { mailboxes_ = std::move(mailboxes); }
+
+  void Subscribe(ChannelKind kind, const std::string& channel, uint64_t client_id, uint32_t loop);
+  void Unsubscribe(ChannelKind kind, const std::string& channel, uint64_t client_id, uint32_t loop);
+  // Number of clients that received it (a client with two matching patterns counts twice, as in
+  // Redis).
+  size_t Publish(std::string_view channel, std::string_view payload, bool shard);
+
+  std::vector<std::string> Channels(ChannelKind kind,
+                                    std::string_view glob) const;  // empty glob: all
+  size_t Subscribers(ChannelKind kind, std::string_view channel) const;
+  size_t PatternCount() const { return Count(ChannelKind::kPattern); }  // distinct patterns
+  size_t ChannelCount() const { return Count(ChannelKind::kChannel); }  // distinct channels
+  size_t ShardChannelCount() const { return Count(ChannelKind::kShard); }
+  bool empty() const { return total_.load(std::memory_order_relaxed) == 0; }
+  // Any thread but a loop (the collector) publishes keyspace events through here as well.
+
+ private:
+  struct Subscriber {
+    uint64_t client_id;
+    uint32_t loop;
+  };
+  using Table = std::map<std::string, std::vector<Subscriber>, std::less<>>;
+  Table& TableOf(ChannelKind kind);
+  const Table& TableOf(ChannelKind kind) const;
+  size_t Count(ChannelKind kind) const;
+  void Post(const std::vector<Subscriber>& to, std::shared_ptr<const Delivery> delivery) const;
+
+  mutable std::mutex mutex_;
+  Table channels_, patterns_, shard_channels_;  // guarded by mutex_
+  std::atomic<size_t> total_{0};
+  std::vector<Mailbox*> mailboxes_;
+};
+
+}  // namespace fluxkv::command

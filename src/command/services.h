@@ -1,0 +1,74 @@
+// The parts of the server that commands use, put together once by main. References only; main owns
+// them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "command/clients.h"
+#include "command/pubsub.h"
+#include "command/stats.h"
+#include "command/stopwatch.h"
+#include "config/config.h"
+#include "engine/database.h"
+#include "engine/handle.h"
+#include "engine/transaction.h"
+
+namespace fluxkv::command {
+
+class CommandTable;    // command/table.h
+class SlowLog;         // command/slowlog.h
+class LatencyMonitor;  // command/latency.h
+
+// What commands need of the process, implemented by src/server. Threads: any loop.
+class ServerControl {
+ public:
+  virtual ~ServerControl() = default;
+  enum class ShutdownMode : uint8_t { kGraceful, kNow };
+  virtual void Shutdown(ShutdownMode mode) = 0;
+  virtual bool AbortShutdown() = 0;  // false: none in progress
+  virtual size_t loops() const = 0;
+  virtual std::vector<std::string> listen_addresses()
+      const = 0;  // "tcp:127.0.0.1:6379", "unix:/tmp/x"
+  virtual std::string executable() const = 0;
+};
+
+struct Services {
+  engine::Database& database;
+  Clock& clock;
+  config::Config& config;
+  const CommandTable& table;
+  PubSub& pubsub;
+  ClientRegistry& clients;
+  SlowLog& slowlog;
+  LatencyMonitor& latency;
+  ServerStats& stats;
+  ServerControl& server;
+};
+
+// What belongs to one loop: the thread's engine handle, the transaction its commands run in, its
+// counters.
+class LoopState {
+ public:
+  LoopState(uint32_t number, engine::Handle& handle, LoopStats& stats)
+      : number(number), handle(handle), txn(handle), stats(stats) {}
+  const uint32_t number;
+  engine::Handle& handle;
+  engine::Transaction txn;
+  LoopStats& stats;
+  std::vector<engine::LatchKey> latch_keys;  // scratch
+  struct PendingEvent {
+    uint32_t type;
+    std::string event, key;
+    uint32_t db;
+  };
+  std::vector<PendingEvent>
+      events;                    // keyspace events of the running command, sent after its commit
+  std::vector<size_t> redacted;  // arguments of the running command that are not to be shown
+  Stopwatch stopwatch;
+};
+
+}  // namespace fluxkv::command

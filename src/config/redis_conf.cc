@@ -1,0 +1,116 @@
+// Reading a redis.conf: one directive a line, quotes and escapes as in Redis, `include` followed.
+#include <algorithm>
+#include <filesystem>
+
+#include "base/parse.h"
+#include "config/option_table.h"
+#include "config/option_value.h"
+#include "config/source.h"
+
+namespace fluxkv::config {
+namespace {
+
+constexpr int kIncludeDepthMax = 8;
+constexpr size_t kAssignmentsMax = 100000;
+
+// Directives of Redis that this server knows of and leaves out.
+constexpr std::string_view kIgnored[] = {"rename-command",
+                                         "user",
+                                         "loadmodule",
+                                         "loadmodule-ex",
+                                         "sentinel",
+                                         "io-threads-do-reads",
+                                         "lua-replicate-commands",
+                                         "list-max-ziplist-entries",
+                                         "list-max-ziplist-value",
+                                         "max-new-tls-connections-per-cycle"};
+
+bool Ignored(const std::string& name) {
+  return name.starts_with("tls-") ||
+         std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
+}
+
+std::string_view Trim(std::string_view line) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  size_t first = line.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return line.substr(first, line.find_last_not_of(kBlank) - first + 1);
+}
+
+class Reader {
+ public:
+  Reader(std::vector<Assignment>* assignments, std::vector<std::string>* notes)
+      : assignments_(assignments), notes_(notes) {}
+
+  Status File(const std::string& path, int depth) {
+    auto text = ReadConfigFile(path);
+    if (!text.ok()) return std::move(text).status();
+    std::string_view rest = text.value();
+    for (size_t number = 1; !rest.empty(); ++number) {
+      size_t end = std::min(rest.find('\n'), rest.size());
+      std::string_view line = Trim(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (line.empty() || line[0] == '#') continue;
+      Status status = Line(line, path, path + ":" + std::to_string(number), depth);
+      if (!status.ok()) return status;
+      if (assignments_->size() + notes_->size() > kAssignmentsMax) {
+        return Status::Error(path + ": more than 100000 directives with all that it includes");
+      }
+    }
+    return {};
+  }
+
+ private:
+  Status Line(std::string_view line, const std::string& path, const std::string& where, int depth) {
+    auto words = SplitArguments(line);
+    if (!words) return Status::Error(where + ": unbalanced quotes");
+    if (words->empty()) return {};
+    std::string name = ToLower((*words)[0]);
+    words->erase(words->begin());
+    if (name == "include") return Include(*words, path, where, depth);
+    const OptionName* found = FindOption(name);
+    if (found == nullptr) {
+      if (!Ignored(name)) return Status::Error(where + ": " + UnknownOption(name));
+      notes_->push_back(where + ": " + name + ": ignored, this version does not have it");
+      return {};
+    }
+    const Option& option = AllOptions()[found->index];
+    if (words->size() == 1) words = SplitWords(option, (*words)[0]);
+    assignments_->push_back({found->index, name, std::move(*words), where, true});
+    return {};
+  }
+
+  Status Include(const std::vector<std::string>& words, const std::string& path,
+                 const std::string& where, int depth) {
+    if (words.size() != 1) return Status::Error(where + ": include takes one file");
+    if (depth >= kIncludeDepthMax) {
+      return Status::Error(where + ": include goes deeper than " +
+                           std::to_string(kIncludeDepthMax) + " files");
+    }
+    if (words[0].find_first_of("*?[") != std::string::npos) {
+      notes_->push_back(where + ": include: ignored, patterns of files are not followed");
+      return {};
+    }
+    // A relative name is meant from the including file.
+    std::filesystem::path target(words[0]);
+    if (target.is_relative()) target = std::filesystem::path(path).parent_path() / target;
+    Status status = File(target.string(), depth + 1);
+    if (status.ok()) return status;
+    return Status::Error(where + ": include: " + status.message());
+  }
+
+  std::vector<Assignment>* assignments_;
+  std::vector<std::string>* notes_;
+};
+
+}  // namespace
+
+Result<std::vector<Assignment>> ReadRedisConf(const std::string& path,
+                                              std::vector<std::string>* notes) {
+  std::vector<Assignment> assignments;
+  Status status = Reader(&assignments, notes).File(path, 0);
+  if (!status.ok()) return status;
+  return assignments;
+}
+
+}  // namespace fluxkv::config

@@ -1,0 +1,348 @@
+#include "server/event_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "engine/handle.h"
+#include "server/connection.h"
+#include "server/sockets.h"
+
+namespace fluxkv::server {
+namespace {
+
+constexpr size_t kReadBufferBytes = 64 * 1024;
+constexpr uint64_t kCronMs = 100;
+constexpr size_t kVisitsMin = 32;    // connections visited by one run of the timer, at least
+constexpr size_t kVisitRounds = 10;  // runs of the timer in which all have been visited
+constexpr uint64_t kLongTurnMs = 1;
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+EventLoop& Self(void* data) {
+  return *static_cast<EventLoop*>(data);
+}
+
+uv_handle_t* AsHandle(void* handle) {
+  return static_cast<uv_handle_t*>(handle);
+}
+
+// Takes a connection out of a list in which it knows its place.
+void TakeOut(std::vector<Connection*>& list, Connection& connection, size_t Connection::*place) {
+  size_t at = std::exchange(connection.*place, Connection::kNowhere);
+  if (at == Connection::kNowhere) return;
+  list[at] = list.back();
+  list[at]->*place = at;
+  if (list[at] == &connection) connection.*place = Connection::kNowhere;
+  list.pop_back();
+}
+
+}  // namespace
+
+EventLoop::EventLoop(uint32_t number, command::Services& services, command::LoopStats& stats,
+                     Logger& log)
+    : number_(number),
+      services_(services),
+      stats_(stats),
+      log_(log),
+      handle_(services.database.Attach()),
+      read_buffer_(kReadBufferBytes) {
+  state_.emplace(number, *handle_, stats);
+  dispatcher_.emplace(services, *state_);
+  CHECK(uv_loop_init(&loop_) == 0);
+  for (void* handle :
+       std::initializer_list<void*>{&async_, &prepare_, &check_, &idle_, &cron_, &wake_}) {
+    AsHandle(handle)->data = this;
+  }
+  // The mailbox is emptied at the end of the turn that this begins.
+  CHECK(uv_async_init(&loop_, &async_, [](uv_async_t*) {}) == 0);
+  uv_prepare_init(&loop_, &prepare_);
+  uv_prepare_start(&prepare_, [](uv_prepare_t* h) { Self(h->data).EndTurn(); });
+  uv_check_init(&loop_, &check_);
+  uv_check_start(&check_, [](uv_check_t* h) {
+    EventLoop& self = Self(h->data);
+    self.polled_at_ = uv_now(&self.loop_);
+  });
+  uv_idle_init(&loop_, &idle_);
+  uv_timer_init(&loop_, &cron_);
+  uv_timer_start(
+      &cron_, [](uv_timer_t* h) { Self(h->data).OnCron(); }, kCronMs, kCronMs);
+  uv_timer_init(&loop_, &wake_);
+}
+
+EventLoop::~EventLoop() {
+  if (!handles_closed_) {  // it never ran
+    stopping_ = true;
+    CloseHandlesIfEmpty();
+    uv_run(&loop_, UV_RUN_DEFAULT);
+  }
+  CHECK(uv_loop_close(&loop_) == 0);
+}
+
+void EventLoop::Run() {
+  thread_.store(std::this_thread::get_id(), kRelaxed);
+  pthread_setname_np(pthread_self(), ("loop-" + std::to_string(number())).c_str());
+  measured_cpu_ns_ = ThreadCpuNs();
+  uv_run(&loop_, UV_RUN_DEFAULT);
+}
+
+void EventLoop::Detach() {
+  dispatcher_.reset();
+  state_.reset();
+  handle_.reset();
+}
+
+// ---- The mailbox
+
+template <class Put>
+bool EventLoop::PutIntoInbox(Put put) {
+  std::lock_guard lock(mutex_);
+  if (ended_) return false;
+  put(inbox_);
+  if (has_mail_.exchange(true, kRelaxed)) return true;
+  // Mail from a command of this loop is found at the end of the turn anyway.
+  bool from_this_turn = thread_.load(kRelaxed) == std::this_thread::get_id() && !in_end_turn_;
+  if (!from_this_turn) uv_async_send(&async_);
+  return true;
+}
+
+void EventLoop::Post(std::vector<uint64_t> client_ids,
+                     std::shared_ptr<const command::Delivery> delivery) {
+  PutIntoInbox([&](Inbox& inbox) {
+    inbox.letters.push_back({std::move(client_ids), std::move(delivery)});
+  });
+}
+
+void EventLoop::Wake() {
+  PutIntoInbox([](Inbox& inbox) { inbox.wake = true; });
+}
+
+bool EventLoop::AddSocket(NewSocket socket) {
+  return PutIntoInbox([&](Inbox& inbox) {
+    inbox.sockets.push_back(std::move(socket));
+    assigned_.fetch_add(1, kRelaxed);
+  });
+}
+
+bool EventLoop::RunTask(std::function<void()> task) {
+  return PutIntoInbox([&](Inbox& inbox) { inbox.tasks.push_back(std::move(task)); });
+}
+
+void EventLoop::Stop(int64_t deadline_ms) {
+  RunTask([this, deadline_ms] { OnStop(deadline_ms); });
+}
+
+void EventLoop::EmptyInbox() {
+  if (!has_mail_.load(kRelaxed)) return;
+  Inbox inbox;
+  {
+    std::lock_guard lock(mutex_);
+    std::swap(inbox, inbox_);
+    has_mail_.store(false, kRelaxed);
+  }
+  for (NewSocket& socket : inbox.sockets) OpenSocket(std::move(socket));
+  for (const Letter& letter : inbox.letters) DeliverLetter(letter);
+  if (inbox.wake) ResumeDue(/*all=*/true);
+  for (auto& task : inbox.tasks) task();
+}
+
+void EventLoop::DeliverLetter(const Letter& letter) {
+  for (uint64_t id : letter.client_ids) {
+    auto found = by_id_.find(id);
+    if (found != by_id_.end()) found->second->Deliver(*letter.delivery);
+  }
+}
+
+// ---- Connections
+
+void EventLoop::OpenSocket(NewSocket socket) {
+  if (stopping_) {
+    close(socket.fd);
+    assigned_.fetch_sub(1, kRelaxed);
+    return;
+  }
+  auto info = std::make_shared<command::ClientInfo>();
+  info->id = services_.clients.NextId();
+  info->loop = number();
+  info->fd = socket.fd;
+  info->created_ms = now_ms();
+  info->last_active_ms.store(info->created_ms, kRelaxed);
+  info->loopback = socket.unix_socket || IsLoopback(socket.peer);
+  if (socket.unix_socket) {
+    info->flags.store(command::kClientUnixSocket, kRelaxed);
+    info->address = info->local_address = socket.unix_path + ":0";
+  } else {
+    info->address = AddressText(socket.peer);
+    info->local_address = LocalAddressText(socket.fd);
+  }
+  log_.Verbose("Accepted {}", info->address);
+  auto* connection = new Connection(*this, info);  // frees itself in its close callback
+  ++objects_;
+  connection->index = connections_.size();
+  connections_.push_back(connection);
+  by_id_[info->id] = connection;
+  services_.clients.Add(info);
+  stats().connections.Add(1);
+  stats().connected.fetch_add(1, kRelaxed);
+  if (!connection->Open()) {
+    close(socket.fd);
+    connection->Close();
+  }
+}
+
+void EventLoop::Remove(Connection& connection) {
+  if (connection.flush_index != Connection::kNowhere) {
+    to_flush_[std::exchange(connection.flush_index, Connection::kNowhere)] = nullptr;
+  }
+  RemoveWaiting(connection);
+  TakeOut(connections_, connection, &Connection::index);
+  by_id_.erase(connection.id());
+  services_.clients.Remove(connection.id());
+  stats().connected.fetch_sub(1, kRelaxed);
+  assigned_.fetch_sub(1, kRelaxed);
+}
+
+void EventLoop::Freed() {
+  --objects_;
+  CloseHandlesIfEmpty();
+}
+
+void EventLoop::ScheduleFlush(Connection& connection) {
+  if (connection.flush_index != Connection::kNowhere || connection.closed()) return;
+  connection.flush_index = to_flush_.size();
+  to_flush_.push_back(&connection);
+}
+
+void EventLoop::AddWaiting(Connection& connection) {
+  DCHECK(connection.waiting_index == Connection::kNowhere);
+  connection.waiting_index = waiting_.size();
+  waiting_.push_back(&connection);
+  ArmWakeTimer(connection.resume_at_ms());
+}
+
+void EventLoop::RemoveWaiting(Connection& connection) {
+  TakeOut(waiting_, connection, &Connection::waiting_index);
+}
+
+// ---- The turn
+
+void EventLoop::EndTurn() {
+  MeasureTurn();
+  in_end_turn_ = true;
+  EmptyInbox();
+  FlushAll();
+  in_end_turn_ = false;
+}
+
+void EventLoop::FlushAll() {
+  for (size_t i = 0; i < to_flush_.size(); ++i) {
+    Connection* connection = to_flush_[i];
+    if (connection == nullptr) continue;
+    connection->flush_index = Connection::kNowhere;
+    connection->Flush();
+  }
+  to_flush_.clear();
+}
+
+// A turn is the work between two polls, in CPU time of the thread. That clock is a system call, so
+// it is read once a millisecond at most, and a turn that is shorter than that by the loop's own
+// clock is not looked at; the figure is up to one millisecond too large.
+void EventLoop::MeasureTurn() {
+  if (worked_since_poll_) uv_update_time(&loop_);
+  worked_since_poll_ = false;
+  uint64_t now = uv_now(&loop_);
+  if (now == measured_at_) return;
+  measured_at_ = now;
+  int64_t cpu_ns = ThreadCpuNs();
+  int64_t spent_ns = cpu_ns - std::exchange(measured_cpu_ns_, cpu_ns);
+  if (now - polled_at_ >= kLongTurnMs && polled_at_ != 0) {
+    stats().longest_turn_ns.Max(static_cast<uint64_t>(spent_ns));
+  }
+}
+
+void EventLoop::OnCron() {
+  worked_since_poll_ = true;
+  int64_t now = services_.clock.Tick();
+  if (on_tick_ && !stopping_) on_tick_();
+  size_t visits = std::max(kVisitsMin, connections_.size() / kVisitRounds + 1);
+  visits = std::min(visits, connections_.size());
+  for (size_t i = 0; i < visits && !connections_.empty(); ++i) {
+    next_visit_ = next_visit_ >= connections_.size() ? 0 : next_visit_;
+    connections_[next_visit_++]->Visit(now);
+  }
+  if (now < stop_deadline_ms_) return;
+  for (Connection* connection : std::vector<Connection*>(connections_)) connection->Close();
+}
+
+// ---- Connections that wait
+
+// One step of one parked command a turn, in rotation, so that reads are not kept waiting.
+void EventLoop::ResumeOne() {
+  worked_since_poll_ = true;
+  services_.clock.Tick();
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    next_waiting_ = next_waiting_ + 1 >= waiting_.size() ? 0 : next_waiting_ + 1;
+    Connection* connection = waiting_[next_waiting_];
+    if (connection->resume_at_ms() != 0) continue;
+    connection->Resume();
+    if (connection->waiting_index != Connection::kNowhere) {
+      ArmWakeTimer(connection->resume_at_ms());
+    }
+    return;
+  }
+  uv_idle_stop(&idle_);
+}
+
+void EventLoop::ResumeDue(bool all) {
+  worked_since_poll_ = true;
+  int64_t now = services_.clock.Tick();
+  wake_at_ms_ = INT64_MAX;
+  for (Connection* connection : std::vector<Connection*>(waiting_)) {
+    if (connection->waiting_index == Connection::kNowhere) continue;
+    if (all || connection->resume_at_ms() <= now) connection->Resume();
+  }
+  for (Connection* connection : waiting_) ArmWakeTimer(connection->resume_at_ms());
+}
+
+void EventLoop::ArmWakeTimer(int64_t at_ms) {
+  if (at_ms == 0) {
+    uv_idle_start(&idle_, [](uv_idle_t* h) { Self(h->data).ResumeOne(); });
+    return;
+  }
+  if (at_ms >= wake_at_ms_) return;
+  wake_at_ms_ = at_ms;
+  int64_t delay = std::max<int64_t>(at_ms - services_.clock.Tick(), 1);
+  uv_update_time(&loop_);
+  uv_timer_start(
+      &wake_, [](uv_timer_t* h) { Self(h->data).ResumeDue(/*all=*/false); },
+      static_cast<uint64_t>(delay), 0);
+}
+
+// ---- The end
+
+void EventLoop::OnStop(int64_t deadline_ms) {
+  stop_deadline_ms_ = std::min(stop_deadline_ms_, deadline_ms);
+  stopping_ = true;
+  for (Connection* connection : std::vector<Connection*>(connections_)) connection->Stop();
+  CloseHandlesIfEmpty();
+}
+
+void EventLoop::CloseHandlesIfEmpty() {
+  if (!stopping_ || objects_ != 0 || handles_closed_) return;
+  handles_closed_ = true;
+  std::vector<NewSocket> late;
+  {
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+    late.swap(inbox_.sockets);
+  }
+  for (const NewSocket& socket : late) close(socket.fd);
+  for (void* handle :
+       std::initializer_list<void*>{&async_, &prepare_, &check_, &idle_, &cron_, &wake_}) {
+    uv_close(AsHandle(handle), nullptr);
+  }
+}
+
+}  // namespace fluxkv::server

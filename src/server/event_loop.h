@@ -1,0 +1,176 @@
+// One event loop with its thread, its engine handle and its connections.
+//
+// A turn: the poll runs read callbacks, which run commands; before the next poll the mailbox is
+// emptied and every connection with replies is written to once (EndTurn). So a message that a
+// command of this loop sends to a connection of this loop follows the reply of that command.
+//
+// Threads: Post, Wake, AddSocket, RunTask, Stop and assigned() from any; everything else is the
+// loop's. Owns: its connections. A loop ends when it was told to stop and its last connection has
+// gone.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "command/dispatch.h"
+#include "command/mailbox.h"
+#include "command/services.h"
+
+namespace fluxkv::server {
+
+class Connection;
+
+// An accepted socket on its way to its loop.
+struct NewSocket {
+  int fd = -1;
+  bool unix_socket = false;
+  std::string unix_path;
+  sockaddr_storage peer{};
+};
+
+class EventLoop : public command::Mailbox {
+ public:
+  // One parsed request of a batch.
+  struct Request {
+    std::vector<std::string_view> arguments;
+    size_t unread_before = 0;  // input bytes from its first one on
+    size_t unread_behind = 0;  // input bytes behind it
+    uint64_t key_hash = 0;
+    bool has_key = false;
+  };
+  using Batch = std::array<Request, limits::kBatchCommandsMax>;
+
+  EventLoop(uint32_t number, command::Services& services, command::LoopStats& stats, Logger& log);
+  ~EventLoop() override;
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Every 100 ms, on the loop's thread. Before Run.
+  void set_on_tick(std::function<void()> on_tick) { on_tick_ = std::move(on_tick); }
+  // The thread's work, until the loop ends.
+  void Run();
+  // After Run, before the database goes: gives back the engine handle. The mailbox stays, and takes
+  // nothing any more.
+  void Detach();
+
+  void Post(std::vector<uint64_t> client_ids,
+            std::shared_ptr<const command::Delivery> delivery) override;
+  void Wake() override;
+  // The socket becomes a connection of this loop. False when the loop has ended.
+  bool AddSocket(NewSocket socket);
+  // Runs `task` on the loop's thread; false when the loop has ended.
+  bool RunTask(std::function<void()> task);
+  // Lets working commands finish and replies be sent, then ends; what is left at `deadline_ms` is
+  // closed.
+  void Stop(int64_t deadline_ms);
+  // Connections given to this loop and not yet closed.
+  size_t assigned() const { return assigned_.load(std::memory_order_relaxed); }
+
+  // For connections.
+  uv_loop_t* uv() { return &loop_; }
+  uint32_t number() const { return number_; }
+  command::Services& services() { return services_; }
+  command::LoopState& state() { return *state_; }
+  command::Dispatcher& dispatcher() { return *dispatcher_; }
+  command::LoopStats& stats() { return stats_; }
+  Logger& log() { return log_; }
+  Batch& batch() { return batch_; }
+  std::span<char> read_buffer() { return read_buffer_; }
+  int64_t now_ms() const { return services_.clock.now_ms(); }
+  bool stopping() const { return stopping_; }
+  void ScheduleFlush(Connection& connection);
+  void AddWaiting(Connection& connection);
+  void RemoveWaiting(Connection& connection);
+  void Remove(Connection& connection);  // closed, but its memory stays
+  void Freed();                         // its memory went
+
+ private:
+  struct Letter {
+    std::vector<uint64_t> client_ids;
+    std::shared_ptr<const command::Delivery> delivery;
+  };
+  struct Inbox {
+    std::vector<Letter> letters;
+    std::vector<NewSocket> sockets;
+    std::vector<std::function<void()>> tasks;
+    bool wake = false;
+  };
+  template <class Put>
+  bool PutIntoInbox(Put put);
+
+  void EndTurn();
+  void FlushAll();
+  void EmptyInbox();
+  void DeliverLetter(const Letter& letter);
+  void OnStop(int64_t deadline_ms);
+  void OpenSocket(NewSocket socket);
+  void ResumeOne();
+  void ResumeDue(bool all);
+  void ArmWakeTimer(int64_t at_ms);
+  void OnCron();
+  void MeasureTurn();
+  void CloseHandlesIfEmpty();
+
+  const uint32_t number_;
+  command::Services& services_;
+  command::LoopStats& stats_;
+  Logger& log_;
+  std::unique_ptr<engine::Handle> handle_;
+  std::optional<command::LoopState> state_;
+  std::optional<command::Dispatcher> dispatcher_;
+  std::function<void()> on_tick_;
+
+  uv_loop_t loop_;
+  uv_async_t async_;
+  uv_prepare_t prepare_;
+  uv_check_t check_;
+  uv_idle_t idle_;  // runs while a parked command wants a step
+  uv_timer_t cron_;
+  uv_timer_t wake_;  // for connections that wait until a time
+
+  std::mutex mutex_;
+  Inbox inbox_;                        // guarded by mutex_
+  bool ended_ = false;                 // guarded by mutex_: nothing is taken any more
+  std::atomic<bool> has_mail_{false};  // set and cleared with mutex_ held
+  std::atomic<std::thread::id> thread_{};
+  std::atomic<size_t> assigned_{0};
+
+  std::vector<Connection*> connections_;
+  std::unordered_map<uint64_t, Connection*> by_id_;
+  std::vector<Connection*> to_flush_;  // null where one closed meanwhile
+  std::vector<Connection*> waiting_;   // parked and paused
+  size_t next_waiting_ = 0;
+  size_t next_visit_ = 0;
+  size_t objects_ = 0;  // connections whose memory has not gone
+  int64_t wake_at_ms_ = INT64_MAX;
+  bool stopping_ = false;
+  bool handles_closed_ = false;
+  bool in_end_turn_ = false;
+  int64_t stop_deadline_ms_ = INT64_MAX;
+
+  uint64_t polled_at_ = 0;    // loop time (ms) when the last poll returned
+  uint64_t measured_at_ = 0;  // loop time of the last reading of the thread's CPU time
+  int64_t measured_cpu_ns_ = 0;
+  bool worked_since_poll_ = false;  // a timer or a parked command ran
+
+  Batch batch_;
+  std::vector<char> read_buffer_;
+};
+
+}  // namespace fluxkv::server

@@ -1,0 +1,150 @@
+// fluxkv [FILE] [--name value ...]: puts the parts together, runs until told to stop.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "command/latency.h"
+#include "command/notify.h"
+#include "command/services.h"
+#include "command/slowlog.h"
+#include "command/table.h"
+#include "config/config.h"
+#include "config/notify_flags.h"
+#include "server/banner.h"
+#include "server/process.h"
+#include "server/server.h"
+
+namespace fluxkv::server {
+namespace {
+
+int Fail(const std::string& message) {
+  std::fprintf(stderr, "fluxkv: %s\n", message.c_str());
+  return 1;
+}
+
+// Descriptors for maxclients; if the system gives fewer, maxclients falls.
+Status AdjustMaxClients(config::Config& config, Logger& log, size_t threads) {
+  auto clients = static_cast<size_t>(config.settings().maxclients.load());
+  size_t possible = Server::ClientsPossible(clients, threads);
+  if (possible >= clients) return {};
+  if (possible == 0) return Status::Error("ulimit -n is too low for the server to start");
+  log.Warning("maxclients has been reduced from {} to {} to compensate for low ulimit", clients,
+              possible);
+  return config.Set({{"maxclients", std::to_string(possible)}});
+}
+
+void Notify(const config::Config& config, Logger& log, std::string_view state) {
+  config::Supervised how = config.start().supervised;
+  bool systemd = how == config::Supervised::kSystemd ||
+                 (how == config::Supervised::kAuto && HasNotifySocket());
+  if (!systemd) return;
+  Status status = NotifyServiceManager(state);
+  if (!status.ok()) log.Warning("supervised by systemd: {}", status.message());
+}
+
+void WaitForTheEnd(Server& server, SignalWaiter& signals, config::Config& config, Logger& log) {
+  bool told = false;
+  while (int signal = signals.Wait(server.done_fd())) {
+    if (told && signal == SIGINT) {
+      log.Warning("You insist... exiting now.");
+      std::_Exit(1);
+    }
+    if (told) continue;
+    told = true;
+    log.Notice("Received {}, stopping", signal == SIGINT ? "SIGINT" : "SIGTERM");
+    Notify(config, log, "STOPPING=1\n");
+    server.Shutdown(command::ServerControl::ShutdownMode::kGraceful);
+  }
+  if (!told) Notify(config, log, "STOPPING=1\n");
+}
+
+int Run(config::Config& config, const std::vector<std::string>& notes) {
+  const config::StartOptions& start = config.start();
+  if (chdir(config.dir().c_str()) != 0) return Fail("cannot change to directory " + config.dir());
+  auto opened = Logger::Open(start.logfile);
+  if (!opened.ok()) return Fail(opened.message());
+  Logger& log = *opened.value();
+  log.set_level(static_cast<Logger::Level>(config.settings().level()));
+
+  Clock clock;
+  Server server(log, config, clock);
+  Status status = server.Listen();
+  if (!status.ok()) return Fail(status.message());
+  size_t threads = Server::LoopsFor(start.threads);
+  std::fputs(Banner(config, server.listen_addresses(), threads).c_str(), stdout);
+  std::fflush(stdout);
+  if (start.daemonize && start.supervised == config::Supervised::kNo) status = Daemonize();
+  PidFile pid_file;
+  if (status.ok() && !start.pidfile.empty()) status = pid_file.Write(start.pidfile);
+  if (status.ok()) status = AdjustMaxClients(config, log, threads);
+  if (!status.ok()) return Fail(status.message());
+  for (const std::string& note : notes) log.Notice("{}", note);
+
+  SignalWaiter signals;
+  command::PubSub pubsub;
+  command::ServerStats stats;
+  command::CommandTable table;
+  engine::Options options;
+  options.databases = static_cast<uint32_t>(start.databases);
+  options.vacuum_interval_ms = &config.settings().vacuum_interval_ms;
+  options.on_expired = [&](uint32_t db, std::string_view key) {
+    command::PublishKeyspaceEvent(pubsub, config.settings().notify(), db, config::kNotifyExpired,
+                                  "expired", key);
+  };
+  engine::Database database(std::move(options), clock);
+  command::ClientRegistry clients;
+  command::SlowLog slowlog(config.settings().slowlog_entries_max);
+  command::LatencyMonitor latency;
+  stats.started_ms = clock.now_ms();
+  stats.run_id = RandomRunId();
+  for (size_t i = 0; i < threads; ++i) {
+    stats.loops.push_back(std::make_unique<command::LoopStats>(table.count()));
+  }
+  command::Services services{database, clock,   config,  table, pubsub,
+                             clients,  slowlog, latency, stats, server};
+  server.Start(services);
+  log.Notice("fluxkv {} is ready to accept connections", kVersion);
+  Notify(config, log, "STATUS=Ready to accept connections\nREADY=1\n");
+  WaitForTheEnd(server, signals, config, log);
+  server.Join();
+  log.Notice("fluxkv is now ready to exit, bye bye...");
+  return 0;
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  auto line = config::ParseCommandLine(arguments);
+  if (!line.ok()) return Fail(line.message());
+  if (line.value().mode == config::CommandLine::kHelp) {
+    std::fputs(config::HelpText("fluxkv").c_str(), stdout);
+    return 0;
+  }
+  if (line.value().mode == config::CommandLine::kVersion) {
+    std::printf("fluxkv %s (Redis %s)\n", std::string(kVersion).c_str(),
+                std::string(kRedisVersion).c_str());
+    return 0;
+  }
+  std::vector<std::string> notes;
+  auto config = config::Config::Load(line.value(), &notes);
+  if (!config.ok()) return Fail(config.message());
+  if (line.value().mode == config::CommandLine::kCheck) {
+    for (const std::string& note : notes) std::printf("%s\n", note.c_str());
+    std::printf("the configuration is good\n");
+    return 0;
+  }
+  return Run(*config.value(), notes);
+}
+
+}  // namespace
+}  // namespace fluxkv::server
+
+int main(int argc, char** argv) {
+  return fluxkv::server::Main(std::vector<std::string>(argv + 1, argv + argc));
+}

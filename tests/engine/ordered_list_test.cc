@@ -1,0 +1,246 @@
+// Goal: the ordered list holds exactly the nodes put in, in byte order, and a walk through its
+// pages finds every lasting one once, beside any inserts and removals (L1 to L5).
+// Method: inserts ascending, descending and random against std::set; removal to nothing; threads
+// that insert, remove and walk at once.
+#include "tests/engine/test_support.h"
+
+#include "engine/ordered_list.h"
+
+namespace fluxkv::engine {
+namespace {
+
+class Nodes {
+ public:
+  ~Nodes() {
+    for (Node* node : all_) Node::Delete(node);
+  }
+  Node* New(std::string_view key) { return all_.emplace_back(Node::New(key, 0)); }
+
+ private:
+  std::vector<Node*> all_;
+};
+
+std::string Padded(uint64_t n) {
+  std::string digits = std::to_string(n);
+  return std::string(10 - digits.size(), '0') + digits;
+}
+
+// All keys from `start` on, page by page.
+std::vector<std::string> WalkFrom(const OrderedList& list, std::string_view start) {
+  std::vector<std::string> keys;
+  std::string position(start);
+  OrderedList::Page page;
+  do {
+    list.Read(position, &page);
+    for (size_t i = 0; i < page.count; ++i) {
+      if (page.nodes[i]->key() >= position) keys.emplace_back(page.nodes[i]->key());
+    }
+    if (!page.last) position = page.next;
+  } while (!page.last);
+  return keys;
+}
+
+void CheckSame(const OrderedList& list, const std::map<std::string, Node*>& model,
+               std::string_view start) {
+  std::vector<std::string> expected;
+  for (auto it = model.lower_bound(std::string(start)); it != model.end(); ++it)
+    expected.push_back(it->first);
+  REQUIRE(WalkFrom(list, start) == expected);
+}
+
+std::string RandomName(std::mt19937_64& random) {
+  if (random() % 4 == 0) {  // short binary keys, the empty one as well
+    std::string name(random() % 4, '\0');
+    for (char& c : name) c = static_cast<char>(random() % 3 * 127);
+    return name;
+  }
+  return Padded(random() % 3000);
+}
+
+TEST_CASE("ordered list: ascending, descending, alternating, then removal to nothing") {
+  FLUXKV_SEEDED(seed);
+  std::mt19937_64 random(seed);
+  for (int order = 0; order < 4; ++order) {
+    Nodes nodes;
+    Epochs epochs;
+    OrderedList list;
+    const size_t empty_bytes = list.allocated_bytes();
+    Reclaimer reclaimer(epochs);
+    reclaimer.Enter();
+    std::map<std::string, Node*> model;
+    const uint64_t count = 8000 / kSlower;
+    for (uint64_t i = 0; i < count; ++i) {
+      const uint64_t n = order == 0   ? i
+                         : order == 1 ? count - i
+                         : order == 2 ? (i % 2 == 0 ? i : 100000 - i)
+                                      : i * 7919 % count;
+      Node* node = nodes.New(Padded(n));
+      if (!model.emplace(Padded(n), node).second) continue;
+      list.Insert(node, reclaimer);
+    }
+    CheckSame(list, model, "");
+    CheckSame(list, model, Padded(count / 2));
+    CHECK(list.allocated_bytes() < empty_bytes + model.size() * 32);
+    while (!model.empty()) {
+      auto it = order == 0   ? model.begin()
+                : order == 1 ? std::prev(model.end())
+                             : model.lower_bound(Padded(random() % count));
+      if (it == model.end()) it = model.begin();
+      list.Remove(it->second, reclaimer);
+      model.erase(it);
+      if (model.size() % 500 == 0) CheckSame(list, model, "");
+      if (model.size() % 64 == 0) {
+        reclaimer.Leave();
+        reclaimer.Enter();
+      }
+    }
+    CHECK(WalkFrom(list, "").empty());
+    CHECK(list.allocated_bytes() == empty_bytes);
+    reclaimer.Leave();
+  }
+}
+
+TEST_CASE("ordered list against a set") {
+  FLUXKV_SEEDED(seed);
+  std::mt19937_64 random(seed);
+  Nodes nodes;
+  Epochs epochs;
+  OrderedList list;
+  Reclaimer reclaimer(epochs);
+  reclaimer.Enter();
+  std::map<std::string, Node*> model;
+  for (int i = 0; i < 60000 / kSlower; ++i) {
+    const std::string name = RandomName(random);
+    auto it = model.find(name);
+    const bool growing = i / 5000 % 2 == 0;
+    if (it == model.end()) {
+      if (!growing && random() % 4 != 0) continue;
+      Node* node = model[name] = nodes.New(name);
+      list.Insert(node, reclaimer);
+    } else if (!growing || random() % 4 == 0) {
+      list.Remove(it->second, reclaimer);
+      model.erase(it);
+    }
+    if (i % 64 == 0) {
+      reclaimer.Leave();
+      reclaimer.Enter();
+    }
+    if (i % 997 == 0) CheckSame(list, model, RandomName(random));
+  }
+  CheckSame(list, model, "");
+  reclaimer.Leave();
+}
+
+// `wide`: blocks fill and split; otherwise they become empty all the time.
+void Churn(uint64_t seed, uint64_t keys_a_writer, int rounds) {
+  constexpr size_t kWriters = 2, kWalkers = 2;
+  constexpr uint64_t kLasting = 200;
+  Epochs epochs;
+  OrderedList list;
+  std::vector<std::string> lasting;
+  Nodes lasting_nodes;
+  std::array<std::vector<std::pair<Node*, bool>>, kWriters> owned;  // node, in the list
+  {
+    Reclaimer mine(epochs);
+    mine.Enter();
+    for (uint64_t i = 0; i < kLasting; ++i) {
+      lasting.push_back(Padded(i * 10 * keys_a_writer / kLasting) + "!");
+      list.Insert(lasting_nodes.New(lasting.back()), mine);
+    }
+    mine.Leave();
+  }
+  std::atomic<size_t> writers_left{kWriters};
+  std::atomic<uint64_t> disorder{0}, lost{0}, strange{0}, walks{0};
+  RunThreads(kWriters + kWalkers, [&](size_t thread) {
+    Reclaimer mine(epochs);
+    std::mt19937_64 random(seed + thread);
+    if (thread < kWriters) {
+      auto& nodes = owned[thread];
+      for (uint64_t i = 0; i < keys_a_writer; ++i)
+        nodes.emplace_back(Node::New(Padded(i * 10) + std::to_string(thread), 0), false);
+      for (int r = 0; r < rounds; ++r) {
+        // Runs of neighbours, so that whole blocks come and go.
+        const uint64_t first = random() % keys_a_writer;
+        const uint64_t run = 1 + random() % 150;
+        const bool insert = random() % 2 == 0;
+        for (uint64_t i = first; i < std::min(first + run, keys_a_writer); ++i) {
+          if (nodes[i].second == insert) continue;
+          mine.Enter();
+          if (insert) list.Insert(nodes[i].first, mine);
+          else list.Remove(nodes[i].first, mine);
+          nodes[i].second = insert;
+          mine.Leave();
+        }
+      }
+      --writers_left;
+      return;
+    }
+    while (writers_left > 0) {
+      mine.Enter();
+      const std::vector<std::string> keys = WalkFrom(list, "");
+      mine.Leave();
+      ++walks;
+      for (size_t i = 1; i < keys.size(); ++i) disorder += keys[i - 1] < keys[i] ? 0 : 1;
+      size_t found = 0;
+      for (const std::string& key : keys) found += key.ends_with('!') ? 1 : 0;
+      lost += kLasting - std::min<uint64_t>(found, kLasting);
+      strange += found > kLasting ? 1 : 0;
+    }
+  });
+  CHECK(walks > 0);
+  CHECK(disorder == 0);
+  CHECK(lost == 0);
+  CHECK(strange == 0);
+  std::set<std::string> expected(lasting.begin(), lasting.end());
+  for (const auto& nodes : owned) {
+    for (const auto& [node, in] : nodes)
+      if (in) expected.emplace(node->key());
+  }
+  CHECK(WalkFrom(list, "") == std::vector<std::string>(expected.begin(), expected.end()));
+  for (const auto& nodes : owned)
+    for (const auto& [node, in] : nodes) Node::Delete(node);
+}
+
+TEST_CASE("ordered list: inserters, removers and walkers at once") {
+  FLUXKV_SEEDED(seed);
+  Churn(seed, 4000, 4000 / kSlower);
+  Churn(seed + 1, 60, 20000 / kSlower);
+}
+
+TEST_CASE("ordered list: one block appears and goes under readers and writers") {
+  // Everything behind a full head: the second block is emptied and made again all the time.
+  FLUXKV_SEEDED(seed);
+  Epochs epochs;
+  OrderedList list;
+  Nodes nodes;
+  {
+    Reclaimer mine(epochs);
+    mine.Enter();
+    for (size_t i = 0; i < OrderedList::kEntries; ++i) list.Insert(nodes.New(Padded(i)), mine);
+    mine.Leave();
+  }
+  std::atomic<uint64_t> wrong{0};
+  const int rounds = 40000 / kSlower;
+  RunThreads(3, [&](size_t thread) {
+    Reclaimer mine(epochs);
+    Node* node = Node::New("9" + std::to_string(thread), 0);
+    for (int i = 0; i < rounds; ++i) {
+      mine.Enter();
+      if (thread < 2) {
+        list.Insert(node, mine);
+        const auto keys = WalkFrom(list, node->key());
+        wrong += std::count(keys.begin(), keys.end(), node->key()) == 1 ? 0 : 1;
+        list.Remove(node, mine);
+      } else if (i % 4 == 0) {
+        const auto keys = WalkFrom(list, "");
+        wrong += keys.size() < OrderedList::kEntries || keys.size() > OrderedList::kEntries + 2;
+      }
+      mine.Leave();
+    }
+    Node::Delete(node);
+  });
+  CHECK(wrong == 0);
+}
+
+}  // namespace
+}  // namespace fluxkv::engine
