@@ -27,8 +27,9 @@ constexpr Option kRows[] = {
      .fallback = "noeviction",
      .values = kPolicies,
      .field = &Settings::maxmemory_policy,
-     .comment = "Which keys go at the limit: noeviction, or allkeys- or volatile- and lru, lfu, "
-                "random, arc, ttl."},
+     .comment =
+         "Policy at the limit, by Redis's names; this version refuses writes there, whatever the "
+         "policy."},
     {.name = "memory.maxmemory_clients",
      .redis_name = "maxmemory-clients",
      .type = Type::kMemoryOrPercent,
@@ -37,8 +38,7 @@ constexpr Option kRows[] = {
      .high = kInt64Max,
      .fallback = "0",
      .field = &Settings::maxmemory_clients,
-     .comment =
-         "Memory that all client buffers may use, in bytes or \"5%\" of maxmemory; 0 is no limit."},
+     .comment = "Accepted, no effect in this version: client buffers are bounded one by one."},
     {.name = "durability.mode",
      .short_name = "durability",
      .type = Type::kEnum,
