@@ -69,6 +69,9 @@ class Connection:
         raw = []
         try:
             parsed = self.read(raw)
+        except ConnectionResetError:
+            raw.append(b"<closed>")
+            parsed = None
         except (OSError, ValueError) as error:
             raw.append(f"<{error}>".encode())
             parsed = None
@@ -116,8 +119,8 @@ def alike(args, ours, theirs):
                    for a, b in zip(ours[1], theirs[1]) if a[0] == b[0] == b"*")
     if name == b"CLIENT":
         return args[1].upper() in (b"ID", b"INFO", b"LIST")
-    if name == b"HELLO" and isinstance(ours[1], list):  # the names of the fields
-        return ours[1][::2] == theirs[1][::2]
+    if name == b"HELLO" and isinstance(ours[1], list):  # the names of the fields, then our own
+        return ours[1][:len(theirs[1]):2] == theirs[1][::2]
     return name in ONLY_TYPE
 
 
@@ -126,10 +129,13 @@ def flat(reply):
     return sorted(str(flat(v)) for v in value) if isinstance(value, list) else (kind, value)
 
 
-def exec_alike(queued, ours, theirs):
-    if not (ours and theirs and ours[0] == theirs[0] == b"*") or len(ours[1]) != len(theirs[1]):
-        return False
-    return all(a == b or alike(args, a, b) for args, a, b in zip(queued, ours[1], theirs[1]))
+def one_line(reply):
+    """A simple parsed reply as it was sent, shown."""
+    return shown(reply[0] + reply[1] + b"\r\n") if isinstance(reply[1], bytes) else str(reply)
+
+
+def command_line(args):
+    return " ".join(shown(a) or '""' for a in args or [])
 
 
 class KnownDifferences:
@@ -166,7 +172,7 @@ class Comparison:
                 self.compared += 1
                 name = args[0].upper() if args else b""
                 if raw_ours != raw_theirs:
-                    same = exec_alike(queued[who] or [], ours, theirs) if name == b"EXEC" \
+                    same = self.exec_alike(queued[who] or [], ours, theirs) if name == b"EXEC" \
                         else args is not None and alike(args, ours, theirs)
                     if not same:
                         self.note(seed, resp, args, raw_theirs, raw_ours)
@@ -183,8 +189,14 @@ class Comparison:
                 for connection in pair:
                     connection.close()
 
+    def exec_alike(self, queued, ours, theirs):
+        if not (ours and theirs and ours[0] == theirs[0] == b"*") or len(ours[1]) != len(theirs[1]):
+            return False
+        return all(a == b or alike(args, a, b) or self.known.explains(command_line(args), one_line(b), one_line(a))
+                   for args, a, b in zip(queued, ours[1], theirs[1]))
+
     def note(self, seed, resp, args, theirs, ours):
-        command = " ".join(shown(a) or '""' for a in args or [])
+        command = command_line(args)
         if self.known.explains(command, shown(theirs), shown(ours)):
             self.explained += 1
         else:

@@ -77,6 +77,11 @@ DBSIZE
 SELECT db
 SWAPDB db db
 WAIT 0 0
+EXPIRE key ttl ( NX XX | GT LT | NX GT | XX GT )
+RESTORE key ttl dump REPLACE ( IDLETIME 5 | FREQ 5 | IDLETIME 5 FREQ 5 | ABSTTL )
+SCAN 0 COUNT 1000 TYPE ( string | hash ) MATCH pattern
+OBJECT ( ENCODING | REFCOUNT | IDLETIME ) absent
+FLUSHDB [( ASYNC | SYNC )]
 """
 FAMILIES = [[row for row in text.strip().split("\n")] for text in (STRINGS, BITMAPS, KEYS)]
 
@@ -244,6 +249,147 @@ RESTORE k abc x
 RESTORE k 0 x NOSUCH
 RESTORE k 0 x IDLETIME -1
 RESTORE k 0 x FREQ 256
+RESTORE k 0 x IDLETIME abc
+RESTORE k 0 x FREQ -1
+RESTORE k 0 x FREQ
+AUTH
+RESET x
+SELECT
+SWAPDB 0
+SWAPDB 0 0
+LOLWUT VERSION abc
+CLIENT REPLY
+CLIENT SETNAME a b
+CLIENT SETNAME a\nb
+CLIENT GETNAME x
+CLIENT NO-EVICT
+CLIENT TRACKINGINFO x
+CLIENT UNBLOCK
+CLIENT UNPAUSE x
+CLIENT KILL ADDR
+CLIENT KILL ADDR 1.2.3.4:5
+CLIENT KILL LADDR 1.2.3.4:5
+CLIENT KILL TYPE pubsub
+CLIENT KILL TYPE master
+CLIENT KILL ID 0 SKIPME
+CLIENT KILL ID 99999999 SKIPME no
+CLIENT LIST TYPE
+CLIENT LIST TYPE pubsub
+CLIENT LIST ID
+CLIENT PAUSE 0
+CLIENT PAUSE 0 WRITE
+CLIENT PAUSE 99999999999999999999
+COMMAND GETKEYS
+COMMAND GETKEYS SET k v EX 10
+COMMAND GETKEYS LCS a b LEN
+COMMAND GETKEYS OBJECT ENCODING k
+COMMAND GETKEYS COPY a b
+COMMAND GETKEYS NOSUCH
+COMMAND GETKEYSANDFLAGS COPY a b
+COMMAND GETKEYSANDFLAGS GETEX a
+COMMAND GETKEYSANDFLAGS MSET a 1 b 2
+COMMAND GETKEYSANDFLAGS BITOP AND d a b
+COMMAND GETKEYSANDFLAGS PING x y
+COMMAND INFO getset getdel getex setex psetex setnx setrange substr strlen lcs msetnx decr decrby incrby incrbyfloat
+COMMAND INFO setbit getbit bitcount bitpos bitfield bitfield_ro
+COMMAND INFO dump restore exists expireat expiretime keys move object persist pexpire pexpireat pexpiretime pttl ttl type
+COMMAND INFO randomkey rename renamenx scan touch unlink wait
+COMMAND INFO multi exec discard watch unwatch subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe
+COMMAND INFO publish spublish pubsub auth client echo hello ping quit reset select
+COMMAND INFO command config dbsize debug info latency lolwut memory monitor role shutdown slowlog time acl module cluster replicaof
+COMMAND INFO flushdb flushall swapdb
+COMMAND INFO client|id client|kill client|list config|get config|set object|encoding pubsub|numsub client|nosuch
+COMMAND LIST FILTERBY PATTERN mse*
+COMMAND LIST FILTERBY PATTERN nosuch*
+COMMAND LIST FILTERBY ACLCAT nosuch
+COMMAND LIST FILTERBY MODULE nosuch
+COMMAND LIST FILTERBY PATTERN
+COMMAND LIST x
+COMMAND DOCS nosuch
+COMMAND COUNT x
+CONFIG GET maxmemory maxclients timeout
+CONFIG GET maxmemory-*
+CONFIG GET timeout tcp-*
+CONFIG SET
+CONFIG SET maxclients
+CONFIG SET maxclients 0
+CONFIG SET maxmemory abc
+CONFIG SET maxmemory -1
+CONFIG SET timeout 0 nosuch 1
+CONFIG SET lazyfree-lazy-expire maybe
+CONFIG SET client-output-buffer-limit "wrong"
+CONFIG SET proto-max-bulk-len 1
+CONFIG SET notify-keyspace-events ""
+CONFIG REWRITE
+CONFIG REWRITE x
+CONFIG RESETSTAT
+DBSIZE x
+DEBUG
+DEBUG OBJECT absent
+FLUSHDB NOSUCH
+INFO nosuch
+INFO server clients
+LATENCY
+LATENCY DOCTOR x
+LATENCY GRAPH nosuch
+LATENCY HISTOGRAM nosuch
+LATENCY HISTORY
+LATENCY RESET
+MEMORY
+MEMORY USAGE
+MEMORY USAGE absent SAMPLES
+MEMORY USAGE absent SAMPLES -1
+MEMORY DOCTOR x
+MONITOR x
+ROLE
+SLOWLOG GET 0
+SLOWLOG GET -1
+SLOWLOG GET 1 2
+SLOWLOG RESET x
+ACL
+ACL CAT string x
+ACL WHOAMI x
+ACL LIST x
+MODULE
+MODULE LIST x
+CLUSTER
+CLUSTER NODES
+CLUSTER SLOTS
+CLUSTER NOSUCH
+REPLICAOF NO
+REPLICAOF
+SHUTDOWN SAVE NOSAVE
+SHUTDOWN NOSAVE ABORT
+TIME x
+PUBLISH c m x
+SPUBLISH c
+SUBSCRIBE
+PSUBSCRIBE
+SSUBSCRIBE
+PUBSUB
+PUBSUB CHANNELS a b
+PUBSUB NUMPAT x
+PUBSUB SHARDNUMSUB
+OBJECT ENCODING
+OBJECT ENCODING k x
+OBJECT REFCOUNT absent
+DISCARD x
+EXEC x
+UNWATCH x
+DUMP
+DUMP a b
+KEYS
+RANDOMKEY x
+SCAN
+SCAN 0 TYPE nosuch
+SCAN 0 MATCH
+SCAN 0 COUNT -1
+SCAN 0 COUNT 9223372036854775808
+SCAN -1
+SCAN 18446744073709551615 COUNT 1000
+SCAN 18446744073709551616
+WAIT
+WAIT 0
 """
 
 # Whole exchanges: (connection, command); an empty command reads one more reply.
@@ -270,6 +416,37 @@ EXCHANGES = [
     [(0, "SUBSCRIBE c"), (0, "MULTI"), (0, "RESET"), (0, "PING")],
     [(0, "SELECT 5"), (0, "CLIENT SETNAME n"), (0, "RESET"), (0, "CLIENT GETNAME"), (0, "GET k")],
     [(0, "PING"), (0, "QUIT"), (0, "")],
+    [(0, "CONFIG SET notify-keyspace-events KEA"), (1, "PSUBSCRIBE __key*"), (0, "SET k v"), (1, ""), (1, ""),
+     (0, "DEL k absent"), (1, ""), (1, ""), (0, "CONFIG SET notify-keyspace-events E"), (0, "SET k v"),
+     (0, "CONFIG GET notify-keyspace-events"), (0, "CONFIG SET notify-keyspace-events ''"), (1, "PUNSUBSCRIBE"), (1, "PING")],
+    [(0, "CONFIG SET notify-keyspace-events Exng$"), (1, "PSUBSCRIBE __keyevent@0__:*"), (0, "APPEND k v"), (1, ""), (1, ""),
+     (0, "RENAME k l"), (1, ""), (1, ""), (0, "COPY l m"), (1, ""), (1, ""), (0, "EXPIRE l 100000"), (1, ""), (0, "PERSIST l"),
+     (1, ""), (0, "GETEX l EX 100000"), (1, ""), (0, "SETRANGE m 1 x"), (1, ""), (0, "GETDEL m"), (1, ""), (0, "SET m 1"),
+     (1, ""), (1, ""), (0, "INCR m"), (1, ""), (0, "INCRBYFLOAT m 0.5"), (1, ""), (0, "SETBIT m 1 0"), (1, ""),
+     (0, "BITFIELD m SET u8 0 1"), (1, ""), (0, "BITOP AND o m l"), (1, ""), (1, ""), (0, "MSET a 1"), (1, ""), (1, ""),
+     (0, "SETEX a 100000 1"), (1, ""), (1, ""), (0, "EXPIRE a -1"), (1, ""), (0, "MOVE l 1"), (1, ""),
+     (0, "CONFIG SET notify-keyspace-events ''"), (1, "PUNSUBSCRIBE")],
+    [(0, "SUBSCRIBE a b c"), (0, ""), (0, ""), (1, "PUBLISH b m"), (0, ""), (0, "UNSUBSCRIBE a"), (1, "PUBLISH a m"),
+     (0, "UNSUBSCRIBE c b"), (0, "")],
+    [(0, "SUBSCRIBE a"), (0, "PSUBSCRIBE a*"), (0, "SSUBSCRIBE a"), (1, "PUBLISH a m"), (0, ""), (0, ""), (0, "SUNSUBSCRIBE"),
+     (0, "PUNSUBSCRIBE"), (0, "UNSUBSCRIBE")],
+    [(0, "CLIENT REPLY SKIP"), (0, "PING")],
+    [(0, "MULTI"), (0, "PUBLISH c m"), (0, "CONFIG GET maxclients"), (0, "CLIENT GETNAME"), (0, "WAIT 0 0"), (0, "DBSIZE"),
+     (0, "FLUSHALL"), (0, "DBSIZE"), (0, "ROLE"), (0, "SWAPDB 0 1"), (0, "EXEC")],
+    [(0, "MULTI"), (0, "AUTH x"), (0, "HELLO 3"), (0, "GET k"), (0, "HELLO 2"), (0, "GET k"), (0, "EXEC")],
+    [(0, "MULTI"), (0, "QUIT"), (0, "")],
+    [(0, "MULTI"), (0, "UNWATCH"), (0, "DISCARD"), (0, "UNWATCH")],
+    [(0, "MULTI"), (0, "MONITOR"), (0, "EXEC")],
+    [(0, "MULTI"), (0, "SHUTDOWN NOSUCH"), (0, "EXEC")],
+    [(0, "MULTI"), (0, "CLIENT REPLY ON"), (0, "SELECT 99"), (0, "SELECT 1"), (0, "SET k v"), (0, "MOVE k 0"), (0, "EXEC"),
+     (0, "EXISTS k"), (0, "SELECT 0"), (0, "GET k")],
+    [(0, "WATCH k"), (1, "SET k 1 PX 1"), (0, "MULTI"), (0, "PING"), (0, "EXEC")],
+    [(0, "SET k v"), (0, "WATCH k"), (1, "SWAPDB 0 1"), (0, "MULTI"), (0, "PING"), (0, "EXEC")],
+    [(0, "WATCH k"), (1, "SELECT 1"), (1, "SET k v"), (1, "SWAPDB 0 1"), (0, "MULTI"), (0, "GET k"), (0, "EXEC")],
+    [(0, "SET k v"), (0, "WATCH k"), (1, "RENAME k l"), (0, "MULTI"), (0, "PING"), (0, "EXEC")],
+    [(0, "SET k v"), (0, "WATCH k"), (1, "APPEND k x"), (1, "SETRANGE k 0 v"), (0, "MULTI"), (0, "PING"), (0, "EXEC")],
+    [(0, "SET k v"), (0, "WATCH k"), (1, "PERSIST k"), (1, "EXPIRE absent 100"), (1, "DEL absent"), (0, "MULTI"), (0, "PING"),
+     (0, "EXEC")],
 ]
 
 JUNK = ["", "abc", "1.5", "0", "-1", "9223372036854775807", "9223372036854775808", "-9223372036854775808", " 7", "07",
@@ -407,7 +584,7 @@ def data_command(rng, family):
 
 
 def words(text):
-    return [b"" if w == '""' else w.encode() for w in text.split()] if text else None
+    return [b"" if w in ('""', "''") else w.replace("\\n", "\n").encode() for w in text.split()] if text else None
 
 
 def case(seed):

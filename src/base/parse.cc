@@ -270,10 +270,12 @@ bool GlobMatch(std::string_view pattern, std::string_view text, bool ignore_case
   size_t behind_star = std::string_view::npos;  // where the pattern goes on behind the last star
   size_t star_text = 0;                         // where the text goes on behind what that star took
   size_t place = 0;
+  size_t stars = 0;
   while (place < text.size()) {
     if (at < pattern.size() && pattern[at] == '*') {
       while (at < pattern.size() && pattern[at] == '*') ++at;
       if (at == pattern.size()) return true;
+      if (++stars > kGlobStarsMax) return false;
       behind_star = at;
       star_text = place;
       continue;

@@ -53,7 +53,8 @@ std::string ToLower(std::string_view text);
 std::string ToUpper(std::string_view text);
 
 // Redis's glob (stringmatchlen): * ? [a-z] [^x] and backslash. Bounded: never more than pattern x
-// text steps.
+// text steps; a pattern of which more than kGlobStarsMax stars would be needed matches nothing.
+inline constexpr size_t kGlobStarsMax = 1000;
 bool GlobMatch(std::string_view pattern, std::string_view text, bool ignore_case = false);
 
 // `text` with quotes and escapes for a log or a reply, as Redis's sdscatrepr: "a\x00\n".

@@ -85,9 +85,10 @@ std::optional<BitSpan> Resolve(const Range& range, size_t size) {
 void Bitcount(Context& c) {
   Range range;
   size_t count = c.args.size();
-  if (count != 2 && count != 4 && count != 5) return c.reply.Error(errors::kSyntax);
+  if (count > 5) return c.reply.Error(errors::kSyntax);
   if (count > 2) {
-    if (!ReadInteger(c, 2, &range.start) || !ReadInteger(c, 3, &range.end)) return;
+    if (!ReadInteger(c, 2, &range.start)) return;
+    if (count > 3 && !ReadInteger(c, 3, &range.end)) return;  // without an end as Valkey 8
     if (count == 5 && !ReadUnit(c, c.args[4], &range)) return;
   }
   const engine::Version* version = c.Lookup(c.Key(1));

@@ -193,11 +193,13 @@ void ClientPause(Context& c) {
   int64_t timeout_ms = 0;
   if (!ReadTimeoutMs(c, 2, &timeout_ms)) return;
   c.services.clients.Pause(mode, c.services.clock.now_ms() + timeout_ms);
+  c.services.database.PauseExpiry(c.services.clients.pause_until_ms());
   c.reply.Ok();
 }
 
 void ClientUnpause(Context& c) {
   c.services.clients.Unpause();
+  c.services.database.PauseExpiry(0);
   c.reply.Ok();
 }
 
@@ -242,7 +244,9 @@ void ClientTracking(Context& c) {
 }
 
 void ClientCaching(Context& c) {
-  c.reply.Error("ERR CLIENT CACHING is not supported by this version of fluxkv");
+  c.reply.Error(
+      "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+      "OPTOUT mode enabled");
 }
 
 constexpr uint32_t kUsual = kNoScript | kLoading | kStale | kAfterCommit;

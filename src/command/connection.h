@@ -14,6 +14,7 @@
 namespace fluxkv::command {
 
 bool IsSelect(const Command& command);
+bool IsHello(const Command& command);
 // The database that a SELECT with these arguments selects; nullopt if it will fail.
 std::optional<uint32_t> SelectedBy(std::span<const std::string_view> arguments,
                                    const engine::Database& database);

@@ -214,7 +214,7 @@ constexpr Command kRows[] = {
      .handler = &Echo},
     {.name = "hello",
      .arity = -1,
-     .flags = kAlways | kAfterCommit,
+     .flags = kAlways,
      .group = Group::kConnection,
      .acl = kAclConnection,
      .since = "6.0.0",
@@ -258,6 +258,10 @@ constexpr Command kRows[] = {
 
 bool IsSelect(const Command& command) {
   return command.handler == &Select;
+}
+
+bool IsHello(const Command& command) {
+  return command.handler == &Hello;
 }
 
 std::optional<uint32_t> SelectedBy(std::span<const std::string_view> arguments,

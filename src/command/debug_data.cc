@@ -10,6 +10,7 @@
 #include "command/debug_handlers.h"
 #include "command/errors.h"
 #include "command/services.h"
+#include "command/value_support.h"
 #include "types/dump.h"
 #include "types/string_value.h"
 
@@ -64,9 +65,9 @@ void DebugObject(Context& c) {
   int64_t clock = (c.txn.now_ms() / 1000 - idle_s) & ((int64_t{1} << kLruClockBits) - 1);
   char text[256];
   std::snprintf(text, sizeof text,
-                "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%lld "
+                "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%lld "
                 "lru_seconds_idle:%lld",
-                static_cast<const void*>(version),
+                c.txn.AddressOf(c.db(), key), static_cast<long long>(ShownReferences(*version)),
                 std::string(types::EncodingName(*version)).c_str(),
                 types::DumpString(*version).size() - kDumpFrameBytes, static_cast<long long>(clock),
                 static_cast<long long>(idle_s));

@@ -29,10 +29,12 @@ const Command* Dispatcher::Find(Arguments arguments) const {
   return services_.table.FindSubcommand(*command, arguments[1]);
 }
 
-bool Dispatcher::MustPause(const Session& session, const Command* command) const {
+bool Dispatcher::MustPause(const Session& session, Arguments arguments) const {
   int mode = services_.clients.PauseMode(services_.clock.now_ms());
-  if (mode == 0 || command == nullptr) [[likely]]
+  if (mode == 0) [[likely]]
     return false;
+  const Command* command = Find(arguments);
+  if (!Refusal(session, command, arguments).empty()) return false;
   if (mode == 2 || WritesOrPublishes(*command)) return true;
   return command == exec_ &&
          std::any_of(session.queue.begin(), session.queue.end(), [](const QueuedCommand& queued) {
@@ -69,37 +71,13 @@ std::unique_ptr<Parked> Dispatcher::Run(Session& session, Arguments arguments,
 
 bool Dispatcher::Admit(Session& session, const Command* command, Arguments arguments,
                        resp::Writer& reply) {
-  if (command == nullptr) [[unlikely]] {
-    if (LooksLikeHttp(arguments[0])) {
+  const std::string refusal = Refusal(session, command, arguments);
+  if (!refusal.empty()) [[unlikely]] {
+    if (command == nullptr && LooksLikeHttp(arguments[0])) {
       session.close_after_reply = true;
-      return false;
+    } else {
+      Refuse(session, command, refusal, reply);
     }
-    Refuse(session, command, UnknownCommand(services_.table, arguments), reply);
-    return false;
-  }
-  auto count = static_cast<int64_t>(arguments.size());
-  if (command->arity > 0 ? count != command->arity : count < -command->arity) [[unlikely]] {
-    Refuse(session, command, WrongArity(*command), reply);
-    return false;
-  }
-  const config::Settings& settings = services_.config.settings();
-  if (!session.authenticated && (command->flags & kNoAuth) == 0 &&
-      settings.requirepass_set.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    Refuse(session, command, errors::kNoAuth, reply);
-    return false;
-  }
-  if (session.in_multi && (command->flags & kNoMulti) != 0) [[unlikely]] {
-    Refuse(session, command, "ERR Command not allowed inside a transaction", reply);
-    return false;
-  }
-  if (settings.maxmemory_bytes.load(std::memory_order_relaxed) != 0 &&
-      DeniedWhenFull(session, *command) && IsOutOfMemory()) [[unlikely]] {
-    Refuse(session, command, errors::kOom, reply);
-    return false;
-  }
-  if (session.protocol == 2 && (command->flags & kAllowedInPubSub) == 0 &&
-      session.subscriptions() != 0) [[unlikely]] {
-    Refuse(session, command, NotWhileSubscribed(*command), reply);
     return false;
   }
   if (session.in_multi && (command->flags & kRunsInMulti) == 0) [[unlikely]] {
@@ -107,6 +85,28 @@ bool Dispatcher::Admit(Session& session, const Command* command, Arguments argum
     return false;
   }
   return true;
+}
+
+std::string Dispatcher::Refusal(const Session& session, const Command* command,
+                                Arguments arguments) const {
+  if (command == nullptr) [[unlikely]]
+    return UnknownCommand(services_.table, arguments);
+  auto count = static_cast<int64_t>(arguments.size());
+  if (command->arity > 0 ? count != command->arity : count < -command->arity) [[unlikely]]
+    return WrongArity(*command);
+  const config::Settings& settings = services_.config.settings();
+  if (!session.authenticated && (command->flags & kNoAuth) == 0 &&
+      settings.requirepass_set.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    return std::string(errors::kNoAuth);
+  if (session.in_multi && (command->flags & kNoMulti) != 0) [[unlikely]]
+    return "ERR Command not allowed inside a transaction";
+  if (settings.maxmemory_bytes.load(std::memory_order_relaxed) != 0 &&
+      DeniedWhenFull(session, *command) && IsOutOfMemory()) [[unlikely]]
+    return std::string(errors::kOom);
+  if (session.protocol == 2 && (command->flags & kAllowedInPubSub) == 0 &&
+      session.subscriptions() != 0) [[unlikely]]
+    return NotWhileSubscribed(*command);
+  return {};
 }
 
 void Dispatcher::Refuse(Session& session, const Command* command, std::string_view error,

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "command/command.h"
@@ -28,8 +29,8 @@ class Dispatcher {
   // The row of a request, or null. For prefetching and pausing before Run.
   const Command* Find(std::span<const std::string_view> arguments) const;
   // True if the request must wait until the pause ends: all commands, or writes (and EXEC with a
-  // queued write, PUBLISH, ...).
-  bool MustPause(const Session& session, const Command* command) const;
+  // queued write, PUBLISH, ...). What would be refused is refused at once.
+  bool MustPause(const Session& session, std::span<const std::string_view> arguments) const;
   // Runs one request and writes its reply (unless parked: the reply comes from Resume). Requires:
   // inside an epoch. Returns what the connection has to park on, or null.
   std::unique_ptr<Parked> Run(Session& session, std::span<const std::string_view> arguments,
@@ -50,6 +51,8 @@ class Dispatcher {
   using Arguments = std::span<const std::string_view>;
   // The ordered checks. False after the command was refused or queued, with its reply.
   bool Admit(Session& session, const Command* command, Arguments arguments, resp::Writer& reply);
+  // The error with which those checks refuse it; empty if they do not.
+  std::string Refusal(const Session& session, const Command* command, Arguments arguments) const;
   void Refuse(Session& session, const Command* command, std::string_view error,
               resp::Writer& reply);
   bool IsOutOfMemory() const;

@@ -26,6 +26,7 @@ class QueueRunner {
         loop_(context.loop),
         queue_(std::move(context.session.queue)),
         first_db_(context.session.db),
+        first_protocol_(context.session.protocol),
         ran_(queue_.size()) {}
   void Run();
 
@@ -54,6 +55,7 @@ class QueueRunner {
   LoopState& loop_;
   const std::vector<QueuedCommand> queue_;
   const uint32_t first_db_;
+  const int first_protocol_;
   bool only_reads_ = true;
   bool hold_back_ = false;                   // the replies go to parts_ until the commit
   std::vector<Ran> ran_;                     // by index in the queue
@@ -102,9 +104,11 @@ bool QueueRunner::Begin(Mode mode) {
 }
 
 bool QueueRunner::WatchedChanged() const {
+#ifdef FLUXKV_PLANT_EXEC_IGNORES_WATCH
+  return false;
+#endif
   for (const auto& [place, token] : session_.watched) {
-    engine::Key key(place.second, token.hash);
-    if (context_.services.database.Changed(key, token)) return true;
+    if (context_.services.database.Changed(token)) return true;
   }
   return false;
 }
@@ -140,6 +144,7 @@ bool QueueRunner::CommitAtSnapshot() {
 
 void QueueRunner::RunAll() {
   SelectDatabase(session_, first_db_);
+  SetProtocol(session_, first_protocol_);
   loop_.events.clear();
   parts_.clear();
   if (hold_back_) parts_.resize(queue_.size());
@@ -151,10 +156,10 @@ void QueueRunner::RunAll() {
 }
 
 // With one command held back all that touch no keys are, so that they see each other's effects in
-// order. SELECT belongs to the keys.
+// order. SELECT and HELLO stay at their places: the commands behind them depend on them.
 bool QueueRunner::HeldBack(size_t index) const {
   const Command& command = *queue_[index].command;
-  return hold_back_ && command.scope == Scope::kNone && !IsSelect(command);
+  return hold_back_ && command.scope == Scope::kNone && !IsSelect(command) && !IsHello(command);
 }
 
 void QueueRunner::RunOne(size_t index, resp::Output& output) {

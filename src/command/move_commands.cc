@@ -95,15 +95,15 @@ void Move(Context& c) {
   c.reply.Integer(1);
 }
 
-// The options of COPY, for the handler and for the finder of its keys alike. `db_argument` stays 0
-// when no DB is named. False if they are not understood.
+// The options of COPY, for the handler and for the finder of its keys alike, as far as they are
+// understood; false if not all are. Each DB is to be valid, the last one counts.
 bool ParseCopyOptions(std::span<const std::string_view> arguments, bool* replace,
-                      size_t* db_argument) {
+                      std::vector<size_t>* db_arguments) {
   for (size_t i = 3; i < arguments.size(); ++i) {
     if (EqualsIgnoreCase(arguments[i], "replace")) {
       *replace = true;
     } else if (EqualsIgnoreCase(arguments[i], "db") && i + 1 < arguments.size()) {
-      *db_argument = ++i;
+      db_arguments->push_back(++i);
     } else {
       return false;
     }
@@ -114,10 +114,10 @@ bool ParseCopyOptions(std::span<const std::string_view> arguments, bool* replace
 bool FindCopyKeys(std::span<const std::string_view> arguments, uint32_t selected_db,
                   std::vector<DeclaredKey>* keys) {
   bool replace = false;
-  size_t db_argument = 0;
-  if (arguments.size() < 3 || !ParseCopyOptions(arguments, &replace, &db_argument)) return false;
+  std::vector<size_t> db_arguments;
+  if (arguments.size() < 3 || !ParseCopyOptions(arguments, &replace, &db_arguments)) return false;
   std::optional<uint32_t> target =
-      db_argument != 0 ? ParseDatabase(arguments[db_argument]) : selected_db;
+      db_arguments.empty() ? selected_db : ParseDatabase(arguments[db_arguments.back()]);
   if (!target) return false;
   keys->push_back({selected_db, 1});
   keys->push_back({*target, 2});
@@ -126,10 +126,13 @@ bool FindCopyKeys(std::span<const std::string_view> arguments, uint32_t selected
 
 void Copy(Context& c) {
   bool replace = false;
-  size_t db_argument = 0;
+  std::vector<size_t> db_arguments;
   uint32_t target_db = c.db();
-  if (!ParseCopyOptions(c.args, &replace, &db_argument)) return c.reply.Error(errors::kSyntax);
-  if (db_argument != 0 && !ReadDatabase(c, db_argument, &target_db)) return;
+  bool understood = ParseCopyOptions(c.args, &replace, &db_arguments);
+  for (size_t argument : db_arguments) {
+    if (!ReadDatabase(c, argument, &target_db)) return;
+  }
+  if (!understood) return c.reply.Error(errors::kSyntax);
   engine::Key from = c.Key(1);
   engine::Key to = c.Key(2);
   if (target_db == c.db() && from.bytes == to.bytes) return c.reply.Error(errors::kSameObject);

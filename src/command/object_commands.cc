@@ -8,6 +8,7 @@
 #include "command/help_reply.h"
 #include "command/services.h"
 #include "command/table.h"
+#include "command/value_support.h"
 #include "config/settings.h"
 #include "types/string_value.h"
 
@@ -39,9 +40,9 @@ void ObjectEncoding(Context& c) {
   }
 }
 
-// A value is shared by nobody who could change it: always one reference.
 void ObjectRefcount(Context& c) {
-  if (Inspect(c) != nullptr) c.reply.Integer(1);
+  const engine::Version* version = Inspect(c);
+  if (version != nullptr) c.reply.Integer(ShownReferences(*version));
 }
 
 void ObjectIdletime(Context& c) {

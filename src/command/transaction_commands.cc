@@ -8,7 +8,10 @@ namespace fluxkv::command {
 namespace {
 
 void Multi(Context& c) {
-  if (c.session.in_multi) return c.reply.Error("ERR MULTI calls can not be nested");
+  if (c.session.in_multi) {
+    c.session.multi_failed = true;
+    return c.reply.Error("ERR MULTI calls can not be nested");
+  }
   BeginMulti(c.session);
   c.reply.Ok();
 }

@@ -1,9 +1,12 @@
 #include "command/value_support.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 #include <string>
 
 #include "base/limits.h"
+#include "base/parse.h"
 #include "command/arguments.h"
 #include "command/errors.h"
 #include "command/services.h"
@@ -87,6 +90,14 @@ void NotifyIfNew(Context& c, const engine::Version* before, const engine::Key& k
 
 void DeleteAndNotify(Context& c, const engine::Key& key) {
   if (c.txn.Delete(c.db(), key)) c.Notify(config::kNotifyGeneric, "del", key.bytes);
+}
+
+int64_t ShownReferences(const engine::Version& version) {
+  constexpr int64_t kSharedIntegers = 10000;
+  constexpr int64_t kShared = std::numeric_limits<int32_t>::max();
+  if (types::EncodingName(version) != "int") return 1;
+  const std::optional<int64_t> value = ParseInt64(types::StringView(version).bytes());
+  return value && *value >= 0 && *value < kSharedIntegers ? kShared : 1;
 }
 
 bool WantsNewEvents(const Context& c) {

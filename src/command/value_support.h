@@ -45,4 +45,8 @@ void DeleteAndNotify(Context& c, const engine::Key& key);
 // Whether a write must find out if its key is new only to tell so.
 bool WantsNewEvents(const Context& c);
 
+// What OBJECT REFCOUNT shows. A value is referred to by its key alone; the integers of which Redis
+// has shared objects show its figure for those, by which clients recognise them.
+int64_t ShownReferences(const engine::Version& version);
+
 }  // namespace fluxkv::command

@@ -69,6 +69,7 @@ Status Config::LoadFiles(const std::string& file, std::vector<std::string>* note
   if (override_path_.empty() || !std::filesystem::exists(override_path_, error)) return {};
   auto assignments = ReadToml(override_path_);
   if (!assignments.ok()) return std::move(assignments).status();
+  for (Assignment& assignment : assignments.value()) assignment.lenient = true;
   Status status = Apply(assignments.value(), notes);
   if (!status.ok()) return status;
   for (const Assignment& assignment : assignments.value()) changed_[assignment.index] = true;
@@ -84,7 +85,7 @@ Status Config::Apply(const std::vector<Assignment>& assignments, std::vector<std
     if (!value.ok()) {
       return Status::Error(Described(assignment) + ": " + value.message());
     }
-    if (auto reason = UnsupportedReason(option, value.value())) {
+    if (auto reason = UnsupportedAtStart(option, value.value())) {
       if (!assignment.lenient) return Status::Error(Described(assignment) + ": " + *reason);
       notes->push_back(Described(assignment) + ": ignored, " + *reason);
       continue;

@@ -38,6 +38,9 @@ Result<Value> ParseValue(const Option& option, std::span<const std::string> word
 
 // Why this version cannot do what a valid value asks for; nullopt if it can.
 std::optional<std::string> UnsupportedReason(const Option& option, const Value& value);
+// The same at the start, where save points are refused too: who starts a server with them relies on
+// them. CONFIG SET only notes them, as tools set and restore them.
+std::optional<std::string> UnsupportedAtStart(const Option& option, const Value& value);
 
 // What CONFIG SET and one quoted argument give: split at spaces where the option takes several
 // words.

@@ -14,8 +14,10 @@ struct Assignment {
   size_t index;  // in AllOptions()
   std::string name;
   std::vector<std::string> words;
-  std::string where;     // "fluxkv.toml:12" or "command line"
-  bool lenient = false;  // from a redis.conf: what this version cannot do is noted and left out
+  std::string where;  // "fluxkv.toml:12" or "command line"
+  // What this version cannot do is noted and left out: from a redis.conf, or saved by CONFIG
+  // REWRITE.
+  bool lenient = false;
 };
 
 inline constexpr size_t kConfigFileBytesMax = 1 << 20;

@@ -16,7 +16,6 @@ constexpr Refusal kRefusals[] = {
     {"durability.mode", " relaxed full ", "none"},
     {"appendonly", " yes ", "no"},
     {"appendfsync", " always ", "everysec or no"},
-    {"save", "", "\"\""},
 };
 constexpr Refusal kOtherRefusals[] = {
     {"replicaof", "", "this version has no replication, allowed is \"no one\""},
@@ -28,6 +27,9 @@ constexpr Refusal kOtherRefusals[] = {
      "fragmentation, allowed is no"},
 };
 
+constexpr Refusal kAtStart = {
+    "save", "", "this version keeps data in memory only, allowed is \"\" (CONFIG SET takes any)"};
+
 bool Refuses(const Refusal& refusal, const Option& option, const std::string& text) {
   if (refusal.name != option.redis_name && refusal.name != option.name) return false;
   if (refusal.values.empty()) return !text.empty();
@@ -35,6 +37,11 @@ bool Refuses(const Refusal& refusal, const Option& option, const std::string& te
 }
 
 }  // namespace
+
+std::optional<std::string> UnsupportedAtStart(const Option& option, const Value& value) {
+  if (Refuses(kAtStart, option, value.text)) return std::string(kAtStart.reason);
+  return UnsupportedReason(option, value);
+}
 
 std::optional<std::string> UnsupportedReason(const Option& option, const Value& value) {
   for (const Refusal& refusal : kRefusals) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kBatch = 64;  // items between two epochs
 constexpr int64_t kRetryMs =
-    100;  // a deadline that had to wait (a watched key) comes again after this
+    100;  // a deadline that had to wait (its database was being swapped) comes again after this
 constexpr int64_t kHeldLookMs =
     1000;  // nodes that snapshots or watches hold are looked at this often at the least
 constexpr int64_t kIntervalMsDefault = 100;
@@ -23,12 +23,26 @@ bool Later(const HandleShared::Deadline& a, const HandleShared::Deadline& b) {
   return a.at_ms > b.at_ms;
 }
 
-void FreeNode(Node* node, size_t* bytes) {
+void FreeHistory(History* entry, FreedKeyspace* freed) {
+  while (entry != nullptr) {
+    History* older = entry->older.load(std::memory_order_relaxed);
+    freed->bytes += AllocatedBytes(sizeof(History));
+    ++freed->versions_kept;
+    if (entry->version != nullptr) {
+      freed->bytes += entry->version->AllocatedBytes();
+      VersionDeleter()(entry->version);
+    }
+    delete entry;
+    entry = older;
+  }
+}
+
+void FreeNode(Node* node, FreedKeyspace* freed) {
   Version* head = node->head();
-  *bytes += node->AllocatedBytes();
+  freed->bytes += node->AllocatedBytes();
   if (head != nullptr && head != Node::Closed()) {
-    *bytes += head->AllocatedBytes();
-    FreeHistory(head->older());
+    freed->bytes += head->AllocatedBytes();
+    FreeHistory(head->older(), freed);
     VersionDeleter()(head);
   }
   Node::Delete(node);
@@ -42,20 +56,11 @@ struct Doomed {
 
 }  // namespace
 
-void FreeHistory(History* entry) {
-  while (entry != nullptr) {
-    History* older = entry->older.load(std::memory_order_relaxed);
-    if (entry->version != nullptr) VersionDeleter()(entry->version);
-    delete entry;
-    entry = older;
-  }
-}
-
-size_t DestroyKeyspace(Keyspace* keyspace) {
-  size_t bytes = 0;
-  keyspace->index.VisitAll([&](Node* node) { FreeNode(node, &bytes); });
+FreedKeyspace DestroyKeyspace(Keyspace* keyspace) {
+  FreedKeyspace freed;
+  keyspace->index.VisitAll([&](Node* node) { FreeNode(node, &freed); });
   delete keyspace;
-  return bytes;
+  return freed;
 }
 
 Collector::Collector(Store& store) : store_(store) {
@@ -121,7 +126,7 @@ int64_t Collector::WaitMs() {
   const auto* interval = store_.options.vacuum_interval_ms;
   int64_t wait =
       interval == nullptr ? kIntervalMsDefault : interval->load(std::memory_order_relaxed);
-  if (!deadlines_.empty() && active_expiry_.load())
+  if (!deadlines_.empty() && active_expiry_.load() && !store_.ExpiryPaused())
     wait = std::min(wait, deadlines_.front().at_ms - store_.clock.now_ms());
   return std::clamp<int64_t>(wait, 1, kIntervalMsDefault);
 }
@@ -180,7 +185,11 @@ Collector::Verdict Collector::BuryOne(const HandleShared::Garbage& item) {
   std::optional<uint32_t> db = store_.DatabaseOf(item.keyspace->id);
   if (!db) return Verdict::kHeld;  // the keyspace is dropped and frees its nodes itself
   const LatchKey latch{*db, hash};
+#ifdef FLUXKV_PLANT_BURY_WITHOUT_LATCH
+  txn_->BeginLatched({&latch, 0});
+#else
   txn_->BeginLatched({&latch, 1});
+#endif
   Verdict verdict = Verdict::kHeld;
   if (store_.Root(*db)->keyspace ==
       item.keyspace) {  // K1; else a swap came between, and it is looked at again
@@ -190,7 +199,11 @@ Collector::Verdict Collector::BuryOne(const HandleShared::Garbage& item) {
     if (!dead && head->older() == nullptr) {
       node->clear(Node::kQueued);
       verdict = Verdict::kDone;
+#ifdef FLUXKV_PLANT_BURY_WATCHED
+    } else if (dead) {
+#else
     } else if (dead && !store_.watches.Holds(hash)) {
+#endif
       node->set_head(Node::Closed());
       item.keyspace->buried.fetch_add(1, std::memory_order_seq_cst);
       item.keyspace->index.Remove(node, hash);
@@ -255,7 +268,7 @@ void Collector::CompactDeadlines() {
 }
 
 void Collector::Expire() {
-  if (!active_expiry_.load()) return;
+  if (!active_expiry_.load() || store_.ExpiryPaused()) return;
   while (!deadlines_.empty() && deadlines_.front().at_ms <= store_.clock.Tick()) {
     Handle::Scope in_epoch(*handle_);
     for (size_t i = 0;
@@ -288,8 +301,7 @@ void Collector::ExpireHash(const HandleShared::Deadline& due) {
     if (head == nullptr || head->is_tombstone() || !head->has_expiry()) continue;
     int64_t again_ms = head->expiry_ms();
     if (head->ExpiredAt(txn_->now_ms())) {
-      // A watched key keeps its history until EXEC; nobody sees it meanwhile.
-      if (!store_.watches.Holds(due.hash) && txn_->DeleteExpired(*db, Key(node->key(), due.hash))) {
+      if (txn_->DeleteExpired(*db, Key(node->key(), due.hash))) {
         gone.emplace_back(node->key());
         continue;
       }
@@ -298,8 +310,8 @@ void Collector::ExpireHash(const HandleShared::Deadline& due) {
     node->set(Node::kFiled);
     File({again_ms, due.hash, due.keyspace});
   }
+  store_.expired_keys.fetch_add(gone.size(), std::memory_order_relaxed);
   CHECK(txn_->Commit());
-  expired_keys_.fetch_add(gone.size(), std::memory_order_relaxed);
   if (!store_.options.on_expired) return;
   for (const std::string& key : gone) store_.options.on_expired(*db, key);
 }
@@ -337,8 +349,11 @@ void Collector::FreeDroppedRoots() {
     handle_->reclaimer().Retire(
         new Doomed{keyspace, &handle_->shared()}, limits::kEpochRetiredBytesMax, [](void* p) {
           auto* doomed = static_cast<Doomed*>(p);
-          const auto bytes = static_cast<int64_t>(DestroyKeyspace(doomed->keyspace));
-          doomed->shared->used_bytes.store(doomed->shared->used_bytes.load() - bytes);
+          const FreedKeyspace freed = DestroyKeyspace(doomed->keyspace);
+          HandleShared& shared = *doomed->shared;
+          shared.used_bytes.store(shared.used_bytes.load() - static_cast<int64_t>(freed.bytes));
+          shared.versions_kept.store(shared.versions_kept.load() -
+                                     static_cast<int64_t>(freed.versions_kept));
           delete doomed;
         });
   }

@@ -43,7 +43,6 @@ class Collector {
     active_expiry_.store(on);
     Wake();
   }
-  uint64_t expired_keys() const { return expired_keys_.load(std::memory_order_relaxed); }
 
  private:
   struct DroppedRoot {
@@ -76,7 +75,6 @@ class Collector {
   Stamp oldest_seen_ = 0;
   int64_t held_looked_at_ms_ = 0;
   std::atomic<bool> active_expiry_{true};
-  std::atomic<uint64_t> expired_keys_{0};
 
   std::mutex mutex_;
   std::condition_variable wake_, vacuumed_;

@@ -38,7 +38,7 @@ EngineStats Database::stats() const {
     kept += shared.versions_kept.load(std::memory_order_relaxed);
   });
   s.versions_kept = static_cast<uint64_t>(std::max<int64_t>(0, kept));
-  s.expired_keys = store_->collector->expired_keys();
+  s.expired_keys = store_->expired_keys.load(std::memory_order_relaxed);
   s.live_snapshots = store_->snapshots.count();
   s.stamp = store_->stamp.load(std::memory_order_relaxed);
   const Stamp oldest = store_->snapshots.Oldest();
@@ -52,36 +52,26 @@ EngineStats Database::stats() const {
 }
 
 WatchToken Database::Watch(uint32_t db, const Key& key) {
-  store_->watches.Add(key.hash);  // from here on the key is not buried
+  std::lock_guard lock(store_->watches.mutex());
   const Keyspace& keyspace = *store_->Root(db)->keyspace;
-  Node* node = nullptr;
-  const Version* version = Newest(keyspace, key, &node);
-  WatchToken token{.db = db, .hash = key.hash, .keyspace = keyspace.id};
-  token.stamp = version == nullptr ? 0 : version->stamp();
-  token.live =
-      version != nullptr && !version->is_tombstone() && !version->ExpiredAt(store_->clock.now_ms());
-  return token;
+  return {.db = db,
+          .hash = key.hash,
+          .watched = store_->watches.Add(db, key, keyspace, store_->clock.now_ms())};
 }
 
 void Database::Unwatch(const WatchToken& token) {
-  store_->watches.Remove(token.hash);
+  store_->watches.Remove(token.watched);
 }
 
-bool Database::Changed(const Key& key, const WatchToken& token) const {
-  const Keyspace& keyspace = *store_->Root(token.db)->keyspace;
-  Node* node = nullptr;
-  const Version* version = Newest(keyspace, key, &node);
-  const Stamp stamp = version == nullptr ? 0 : version->stamp();
-  const bool live =
-      version != nullptr && !version->is_tombstone() && !version->ExpiredAt(store_->clock.now_ms());
-  if (live != token.live) return true;
-  // Another keyspace stands here now: a key that exists in either was touched by that.
-  if (keyspace.id != token.keyspace) return live || stamp > token.stamp;
-  // No node where there was a tombstone: it was buried between Add and the look-up, and nothing
-  // came after.
-  return stamp != token.stamp && stamp != 0;
+bool Database::Changed(const WatchToken& token) const {
+  return Watches::Changed(*token.watched, *store_->Root(token.db)->keyspace,
+                          store_->clock.now_ms());
 }
 
+void Database::PauseExpiry(int64_t until_ms) {
+  store_->expiry_paused_until_ms.store(until_ms, std::memory_order_relaxed);
+  store_->collector->Wake();
+}
 void Database::set_active_expiry(bool on) {
   store_->collector->set_active_expiry(on);
 }

@@ -29,8 +29,8 @@ struct Options {
   uint32_t databases = 16;
   // The collector looks for work at least this often; it is woken earlier by what is queued.
   std::atomic<int64_t>* vacuum_interval_ms = nullptr;  // null: 100 ms
-  // Called by the collector after a key was removed because its deadline passed (keyspace
-  // notifications, statistics).
+  // Called after a key was removed because its deadline passed (keyspace notifications), by the
+  // thread that removed it: the collector, or one that met the key.
   std::function<void(uint32_t db, std::string_view key)> on_expired;
 };
 
@@ -53,13 +53,13 @@ struct EngineStats {
   uint64_t list_bytes = 0;
 };
 
-// What WATCH remembers of a key. Compare with Changed at EXEC, under the key's latch.
+struct WatchedKey;  // engine/watches.h
+
+// A watch on a key, from Watch to Unwatch.
 struct WatchToken {
   uint32_t db = 0;
   uint64_t hash = 0;
-  uint64_t keyspace = 0;  // which keyspace the database was then (it changes by FLUSHDB and SWAPDB)
-  Stamp stamp = 0;        // of the newest version, 0 if there was none
-  bool live = false;
+  WatchedKey* watched = nullptr;
 };
 
 class Database {
@@ -84,11 +84,13 @@ class Database {
   // Whether the watched key was written since, for EXEC: the same value, an expiry and an eviction
   // count as written; a key that was already expired at Watch counts as absent. Requires: inside an
   // epoch, and the key (or everything) latched.
-  bool Changed(const Key& key, const WatchToken& token) const;
+  bool Changed(const WatchToken& token) const;
 
-  // The collector's expiry can be switched off for tests (DEBUG SET-ACTIVE-EXPIRE); access still
-  // hides expired keys.
+  // Keys past their deadline are absent for everybody at once; they are removed by the collector in
+  // order of deadline, and by whoever meets one. The collector's part can be switched off for tests
+  // (DEBUG SET-ACTIVE-EXPIRE), both until a time (CLIENT PAUSE; 0: not any more).
   void set_active_expiry(bool on);
+  void PauseExpiry(int64_t until_ms);
   // Waits until everything that could be reclaimed now has been (DEBUG, MEMORY PURGE, tests).
   void Vacuum();
 

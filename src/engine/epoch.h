@@ -44,7 +44,11 @@ struct Retired {
 class Epochs {
  public:
   static constexpr uint64_t kOutside = 0;
+#ifdef FLUXKV_PLANT_EPOCH_SHORT_GRACE
+  static constexpr uint64_t kGrace = 1;
+#else
   static constexpr uint64_t kGrace = 3;
+#endif
 
   Epochs() = default;
   ~Epochs();  // Requires: no Reclaimer is left

@@ -176,13 +176,13 @@ void HashIndex::Split(Segment* segment, Reclaimer& reclaimer) {
   for (HashedNode& n : nodes) n.hash = HashBytes(n.node->key());
   std::vector<Segment*> built;
   BuildHalves(segment->depth, segment->prefix, nodes, &built);
-#ifndef FLUXKV_PLANT_SPLIT_UNMARKED
   for (Bucket& bucket : segment->buckets) {
     bucket.meta.store(bucket.meta.load(std::memory_order_relaxed) | kMoved,
                       std::memory_order_release);
   }
-#endif
+#ifndef FLUXKV_PLANT_SPLIT_UNMARKED
   segment->moved = true;
+#endif
   std::lock_guard lock(directory_mutex_);
   for (Segment* part : built) PublishSegment(part, reclaimer);
   bytes_.fetch_sub(AllocatedBytes(sizeof(Segment)), std::memory_order_relaxed);

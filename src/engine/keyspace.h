@@ -62,6 +62,8 @@ struct RootVersion {
   Keyspace* keyspace;
   std::atomic<Stamp> stamp{kStampPending};
   std::atomic<RootVersion*> older{nullptr};
+  // Stamp, and so pi, of the commit that replaced it: those in between may have been unlinked.
+  std::atomic<Stamp> replaced_at{kStampPending};
 };
 
 }  // namespace fluxkv::engine

@@ -182,7 +182,11 @@ void OrderedList::Remove(Node* node, Reclaimer& reclaimer) {
     }
     bytes_.fetch_sub(BlockBytes(*block), std::memory_order_relaxed);
   }
+#ifdef FLUXKV_PLANT_LIST_UNLINKED_ALIVE
+  Unlatch(block);
+#else
   Unlatch(block, /*dead=*/true);
+#endif
   reclaimer.Retire(block, BlockBytes(*block), [](void* p) { DeleteBlock(static_cast<Block*>(p)); });
 }
 

@@ -8,8 +8,8 @@
 //     without any lock.
 // T2. A snapshot S is handed out only when no commit slot is at or below S: every commit up to S is
 // published then. T3. After its stamp is taken a commit cannot fail. Order of what is taken:
-// latches by number, commit mutex, then (inside list and index) block or segment latch, structure
-// or directory mutex; the mutexes of collector, watches and handles are leaves.
+// latches by number, mutex of the watches, commit mutex, then (inside list and index) block or
+// segment latch, structure or directory mutex; the mutexes of collector and handles are leaves.
 //
 // Threads: any.
 #pragma once
@@ -61,6 +61,10 @@ class Store {
   // Waits for every commit that is in flight now.
   void WaitInFlight() const;
 
+  // Whether keys past their deadline are left where they are for now.
+  bool ExpiryPaused() const {
+    return clock.now_ms() < expiry_paused_until_ms.load(std::memory_order_relaxed);
+  }
   uint64_t NextKeyspaceId() { return next_keyspace_id_.fetch_add(1, std::memory_order_relaxed); }
   int64_t used_bytes() const;
 
@@ -72,6 +76,8 @@ class Store {
   Conflicts conflicts;
   Watches watches;
   Epochs epochs;
+  std::atomic<int64_t> expiry_paused_until_ms{0};
+  std::atomic<uint64_t> expired_keys{0};  // removed because their deadline passed
   std::vector<std::atomic<RootVersion*>> roots;
   std::unique_ptr<Collector> collector;
 
@@ -94,10 +100,12 @@ class Store {
   std::atomic<uint64_t> next_keyspace_id_{1};
 };
 
-// Frees a keyspace with all nodes and versions. Requires: nobody can reach it any more. Returns the
-// bytes of nodes and versions.
-size_t DestroyKeyspace(Keyspace* keyspace);
-void FreeHistory(History* entry);  // the whole chain, versions included
+// Frees a keyspace with all nodes and versions. Requires: nobody can reach it any more.
+struct FreedKeyspace {
+  size_t bytes = 0;          // of nodes and versions
+  size_t versions_kept = 0;  // history entries among them
+};
+FreedKeyspace DestroyKeyspace(Keyspace* keyspace);
 
 // The newest version of a key as the newest committed state has it: waits the moment while a commit
 // is pending, looks again when the node was closed. Null when there is none; may be a tombstone or

@@ -11,7 +11,8 @@ namespace fluxkv::engine {
 
 namespace {
 constexpr size_t kLinearWritesMax = 16;  // more private writes than this are found by a hash table
-}
+constexpr size_t kMetExpiredMax = 128;   // the collector finds the others
+}  // namespace
 
 Transaction::Transaction(Handle& handle) : handle_(handle), store_(handle.store()) {}
 
@@ -41,7 +42,9 @@ bool Transaction::Validate() {
   for (const Read& read : reads_) {
     if (store_.Root(read.db) != read.root) return false;
     if (read.node != nullptr) {
+#ifndef FLUXKV_PLANT_VALIDATE_NOTHING
       if (read.node->head_ordered() != read.version) return false;
+#endif
     } else {
       const Keyspace& keyspace = *static_cast<const RootVersion*>(read.root)->keyspace;
       if (keyspace.index.Find(read.key) != nullptr ||
@@ -49,7 +52,9 @@ bool Transaction::Validate() {
         return false;
     }
     // A mark says less than what was read: read again under a newer one.
-    if (leave_marks_ && read.version != nullptr && read.version->stamp() > position_) return false;
+    if (leave_marks_ && ((read.version != nullptr && read.version->stamp() > position_) ||
+                         static_cast<const RootVersion*>(read.root)->stamp.load() > position_))
+      return false;
   }
   // Tracking that began meanwhile must find marks (conflict rule C1).
   return leave_marks_ || !store_.conflicts.tracking();
@@ -71,6 +76,9 @@ void Transaction::LatchStripes() {
   if (stripes_.size() > 1) {
     std::sort(stripes_.begin(), stripes_.end());
     stripes_.erase(std::unique(stripes_.begin(), stripes_.end()), stripes_.end());
+#ifdef FLUXKV_PLANT_LATCH_FIRST_ONLY
+    if (mode_ == Mode::kLatched) stripes_.resize(1);
+#endif
   }
   for (uint16_t stripe : stripes_) handle_.AddLatchWait(store_.latches.at(stripe).Lock());
 }
@@ -119,7 +127,31 @@ void Transaction::Unlatch() {
 }
 
 void Transaction::Rollback() {
+  met_expired_.clear();
   if (mode_ != Mode::kIdle) End();
+}
+
+void Transaction::NoteExpired(uint32_t db, std::string_view key, const Version* version) {
+  if (version == nullptr || !version->ExpiredAt(now_ms_)) return;
+  if (met_expired_.size() < kMetExpiredMax)
+    met_expired_.push_back({db, HashBytes(key), std::string(key)});
+}
+
+// Each in a transaction of its own: to the others it happened at the key's deadline.
+void Transaction::RemoveExpired() {
+  const std::vector<MetExpired> met = std::move(met_expired_);
+  met_expired_.clear();
+  if (store_.ExpiryPaused() || !handle_.reclaimer().inside()) return;
+  const Stamp stamp = commit_stamp_;
+  for (const MetExpired& m : met) {
+    const LatchKey latch{m.db, m.hash};
+    BeginLatched({&latch, 1});
+    const bool removed = DeleteExpired(m.db, Key(m.key, m.hash));
+    if (removed) store_.expired_keys.fetch_add(1, std::memory_order_relaxed);
+    CHECK(Commit());
+    if (removed && store_.options.on_expired) store_.options.on_expired(m.db, m.key);
+  }
+  commit_stamp_ = stamp;
 }
 
 void Transaction::End() {
@@ -178,7 +210,10 @@ const Version* Transaction::Find(uint32_t db, const Key& key, bool note_access) 
     version = mode_ == Mode::kSnapshot ? FindAtSnapshot(db, keyspace, key, &node)
                                        : Newest(*keyspace, key, &node);
   }
-  if (!Visible(version)) return nullptr;
+  if (!Visible(version)) {
+    NoteExpired(db, key.bytes, version);
+    return nullptr;
+  }
   if (note_access) node->NoteAccess(now_s_);
   return version;
 }
@@ -203,8 +238,8 @@ const Version* Transaction::FindAtSnapshot(uint32_t db, Keyspace* keyspace, cons
 std::optional<uint64_t> Transaction::IdleSeconds(uint32_t db, const Key& key) {
   if (Peek(db, key) == nullptr) return std::nullopt;
   Keyspace* keyspace = KeyspaceOf(db);
-  if (const Write* own = FindWrite(keyspace, key); own != nullptr && own->access_s)
-    return now_s_ - *own->access_s;
+  if (const Write* own = FindWrite(keyspace, key); own != nullptr)
+    return own->access_s ? now_s_ - *own->access_s : 0;
   const Node* node = keyspace->index.Find(key);
   if (node == nullptr) return 0;
   uint32_t access_s = node->access_s();
@@ -272,8 +307,12 @@ bool Transaction::DeleteExpired(uint32_t db, const Key& key) {
   Node* node = nullptr;
   const Version* version = Newest(*keyspace, key, &node);
   if (version == nullptr || version->is_tombstone() || !version->ExpiredAt(now_ms_)) return false;
-  AddWrite(keyspace, db, key).value.reset();
+  AddWrite(keyspace, db, key).value = Version::NewExpiryTombstone(version->stamp());
   return true;
+}
+
+const void* Transaction::AddressOf(uint32_t db, const Key& key) {
+  return KeyspaceOf(db)->index.Find(key);
 }
 
 void Transaction::SetIdleSeconds(uint32_t db, const Key& key, uint64_t seconds) {

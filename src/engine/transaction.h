@@ -31,6 +31,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -89,7 +90,7 @@ class Transaction {
   void Put(uint32_t db, const Key& key, VersionPtr value);
   // Deletes the key; false if there was no live value, and then nothing is written.
   bool Delete(uint32_t db, const Key& key);
-  // Deletes the key if it is past its deadline (the collector). Requires: kLatched with the key
+  // Deletes the key if it is past its deadline, for that reason. Requires: kLatched with the key
   // declared.
   bool DeleteExpired(uint32_t db, const Key& key);
   // Clears a whole database / swaps two. Requires: kExclusive.
@@ -107,6 +108,11 @@ class Transaction {
   // Live keys of a database (keys past their deadline count until they are reclaimed). In
   // kSnapshot: at the snapshot.
   uint64_t CountKeys(uint32_t db);
+  // The same as DBSIZE shows it: in a read-only snapshot that nobody's conflicts depend on a
+  // counter's reading, which is of now and counts keys past their deadline too.
+  uint64_t CountKeysQuickly(uint32_t db);
+  // Where the key's node lies, null if there is none: the identity of the key, for DEBUG OBJECT.
+  const void* AddressOf(uint32_t db, const Key& key);
   // A random live key, or nullopt if there is none. Requires: kExclusive or kSnapshot.
   std::optional<std::string> RandomKey(uint32_t db);
   // One page of a database in hash order: all live keys whose ScanHash is in [cursor, *next), at
@@ -130,8 +136,8 @@ class Transaction {
   void BeginExclusive();
   // False when there are too many live snapshots (limits::kSnapshotsMax).
   [[nodiscard]] bool BeginSnapshot(Isolation isolation, bool read_only);
-  // Ends the transaction. True: all writes are visible at one stamp (or there were none). False:
-  // conflict, nothing was written.
+  // Ends the transaction, and removes keys past their deadline that it met. True: all writes are
+  // visible at one stamp (or there were none). False: conflict, nothing was written.
   [[nodiscard]] bool Commit();
   void Rollback();
   // The stamp of the last successful Commit with writes; without writes the stamp up to which it
@@ -175,6 +181,12 @@ class Transaction {
     uint64_t hash;
     std::string key;
   };
+  // A key past its deadline that a read met; removed after Commit.
+  struct MetExpired {
+    uint32_t db;
+    uint64_t hash;
+    std::string key;
+  };
   struct TrackedState;
 
   const Version* Find(uint32_t db, const Key& key, bool note_access);
@@ -193,7 +205,11 @@ class Transaction {
   bool ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
                       std::vector<ScanEntry>* page, uint64_t* next);
 
+  void NoteExpired(uint32_t db, std::string_view key, const Version* version);
+  void RemoveExpired();
+
   // Commit, in transaction_commit.cc.
+  [[nodiscard]] std::unique_lock<std::mutex> RebaseWatches();
   bool FinishWithoutWrites();
   bool FirstCommitter();  // false: somebody else committed one of the keys since the snapshot
   bool Apply();
@@ -234,6 +250,7 @@ class Transaction {
   std::vector<std::unique_ptr<Keyspace>> fresh_;  // made by Clear, owned until commit
   std::vector<uint32_t> whole_databases_;         // kExclusive: databases used
   std::vector<SnapshotRead> snapshot_reads_;
+  std::vector<MetExpired> met_expired_;
   std::vector<NewRoot> new_roots_;
   size_t installed_ = 0;
   uint64_t random_ = 0;

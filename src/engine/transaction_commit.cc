@@ -25,10 +25,23 @@ bool Transaction::Commit() {
     LatchStripes();
     committed = FirstCommitter() && Apply();
   } else if (mode_ != Mode::kRead) {
+    const std::unique_lock<std::mutex> watches = RebaseWatches();
     committed = Apply();
   }
   End();
+  if (!met_expired_.empty()) [[unlikely]]
+    RemoveExpired();
   return committed;
+}
+
+// Locks the watches if whole databases change (W2).
+std::unique_lock<std::mutex> Transaction::RebaseWatches() {
+  std::unique_lock<std::mutex> lock(store_.watches.mutex(), std::defer_lock);
+  if (overlay_.empty()) return lock;
+  lock.lock();
+  store_.watches.Rebase([&](uint32_t db) { return store_.Root(db)->keyspace; },
+                        [&](uint32_t db) { return overlay_[db]; }, now_ms_);
+  return lock;
 }
 
 // It stands at its snapshot; only somebody who committed at or before that and must come after it
@@ -36,9 +49,16 @@ bool Transaction::Commit() {
 bool Transaction::FinishWithoutWrites() {
   if (!serializable_) return true;
   std::lock_guard lock(store_.conflicts.commit_mutex());
-  if (LeastOverwriterPi() > snapshot_) return true;
-  return Conflict(
-      "what this transaction read was overwritten by one that must come before its snapshot");
+  if (LeastOverwriterPi() <= snapshot_) {
+    return Conflict(
+        "what this transaction read was overwritten by one that must come before its snapshot");
+  }
+#ifndef FLUXKV_PLANT_FORGET_READER_RANGES
+  // The keys it read are marked already (FindAtSnapshot), its ranges were so only while it lived.
+  for (const KeyRange& range : tracked_->transaction.ranges)
+    store_.conflicts.MarkRangeLocked(range, snapshot_);
+#endif
+  return true;
 }
 
 bool Transaction::FirstCommitter() {
@@ -47,10 +67,11 @@ bool Transaction::FirstCommitter() {
       return Conflict("database " + std::to_string(w.db) + " was cleared or swapped");
     Node* node = nullptr;
     const Version* newest = Newest(*w.keyspace, Key(w.key, w.hash), &node);
-#ifndef FLUXKV_PLANT_LAST_COMMITTER_WINS
+#ifdef FLUXKV_PLANT_LAST_COMMITTER_WINS
+    newest = nullptr;
+#endif
     if (newest != nullptr && newest->stamp() > snapshot_)
       return Conflict("key '" + std::string(w.key.substr(0, 64)) + "' was written since");
-#endif
   }
   return true;
 }
@@ -85,6 +106,9 @@ bool Transaction::Apply() {
     pi = std::min(pi, stamp);
     LinkHistory(stamp, pi, tracking);
     PublishWrites(stamp);
+#ifdef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
+    if (tracking) serial.lock();
+#endif
     if (tracking) LeaveMarks(stamp, pi);
     commit_stamp_ = stamp;
   }
@@ -152,14 +176,11 @@ void Transaction::Uninstall() {
 Stamp Transaction::LeastOverwriterPi() {
   Stamp pi = std::min(tracked_->transaction.range_pi, tracked_->walk_pi);
   const auto root_pi = [&](uint32_t db) {
-    Stamp least = kStampPending;
-    for (const RootVersion* r = store_.Root(db); r->stamp.load() > snapshot_; r = r->older.load())
-      least = r->stamp.load();
-    return least;
+    return store_.RootAt(db, snapshot_)->replaced_at.load(std::memory_order_acquire);
   };
   for (const SnapshotRead& read : snapshot_reads_) {
     const RootVersion* root = store_.RootAt(read.db, snapshot_);
-    if (root != store_.Root(read.db)) pi = std::min(pi, root_pi(read.db));
+    pi = std::min(pi, root_pi(read.db));
     const Node* node = root->keyspace->index.Find(Key(read.key, read.hash));
     if (node != nullptr) pi = std::min(pi, OverwriterPi(*node, snapshot_));
   }
@@ -181,9 +202,11 @@ bool Transaction::PassesSafetyNet(Stamp* pi) {
   if (*pi <= eta)
     return Conflict(
         "what this transaction read was overwritten, and what it writes was read since");
+#ifndef FLUXKV_PLANT_IGNORE_READ_ONLY
   if (*pi != kStampPending && store_.conflicts.ReadOnlyReaches(*pi)) {
     return Conflict("a read-only transaction has seen what overwrote this transaction's reads");
   }
+#endif
   return true;
 }
 
@@ -193,11 +216,12 @@ void Transaction::LinkHistory(Stamp stamp, Stamp pi, bool tracking) {
     if (w.installed == nullptr) continue;
     History* chain = w.old == nullptr ? nullptr : w.old->older();
     bool keep = false;
-#ifndef FLUXKV_PLANT_FREE_UNDER_SNAPSHOT
     if (snapshots) {
       keep = w.old != nullptr ? store_.snapshots.Needs(w.old->stamp(), stamp)
                               : tracking && store_.snapshots.Needs(0, stamp);
     }
+#ifdef FLUXKV_PLANT_FREE_UNDER_SNAPSHOT
+    keep = false;
 #endif
     if (keep) {
       chain = new History{w.old, pi, chain};
@@ -210,7 +234,10 @@ void Transaction::LinkHistory(Stamp stamp, Stamp pi, bool tracking) {
 }
 
 void Transaction::PublishWrites(Stamp stamp) {
-  for (const NewRoot& r : new_roots_) r.root->stamp.store(stamp, std::memory_order_release);
+  for (const NewRoot& r : new_roots_) {
+    r.before->replaced_at.store(stamp, std::memory_order_release);
+    r.root->stamp.store(stamp, std::memory_order_release);
+  }
   for (Write& w : writes_) {
     if (w.installed != nullptr) w.installed->Publish(stamp);
   }

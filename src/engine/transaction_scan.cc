@@ -106,7 +106,11 @@ bool Transaction::Walk(
         continue;
       }
       const Version* version = FindInRange(node);
-      if (Visible(version) && !visit(node.key(), *version)) return false;
+      if (!Visible(version)) {
+        NoteExpired(db, node.key(), version);
+      } else if (!visit(node.key(), *version)) {
+        return false;
+      }
     }
     if (page.last) break;
     position = page.next;
@@ -119,17 +123,13 @@ bool Transaction::Walk(
 }
 
 uint64_t Transaction::CountKeys(uint32_t db) {
-  if (mode_ == Mode::kSnapshot && !read_only_) {
+  if (mode_ == Mode::kSnapshot) {
     uint64_t count = 0;
     Walk(db, {}, false, {}, [&](std::string_view, const Version&) {
       ++count;
       return true;
     });
     return count;
-  }
-  if (mode_ == Mode::kSnapshot) {
-    NoteRange(db, {}, {});
-    return store_.Root(db)->keyspace->keys();
   }
   Keyspace* keyspace = KeyspaceOf(db);
   uint64_t count = keyspace->keys();
@@ -141,6 +141,11 @@ uint64_t Transaction::CountKeys(uint32_t db) {
     count += (w.value != nullptr ? 1 : 0) - (was_live ? 1 : 0);
   }
   return count;
+}
+
+uint64_t Transaction::CountKeysQuickly(uint32_t db) {
+  if (mode_ != Mode::kSnapshot || !read_only_ || leave_marks_) return CountKeys(db);
+  return store_.Root(db)->keyspace->keys();
 }
 
 std::optional<std::string> Transaction::RandomKey(uint32_t db) {
@@ -210,7 +215,11 @@ void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::stri
     for (const HashIndex::Entry& e : entries) {
       if (!writes_.empty() && FindWrite(keyspace, Key(e.node->key())) != nullptr) continue;
       const Version* version = FindInRange(*e.node);
-      if (Visible(version)) page->push_back({e.node->key(), version});
+      if (Visible(version)) {
+        page->push_back({e.node->key(), version});
+      } else {
+        NoteExpired(db, e.node->key(), version);
+      }
     }
     for (const Write& w : writes_) {
       const uint64_t scan_hash = ScanHash(w.hash);

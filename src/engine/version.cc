@@ -66,6 +66,18 @@ VersionPtr Version::NewTombstone() {
   return VersionPtr(Make(kTypeTombstone, 0, kNoExpiry, 0, nullptr));
 }
 
+VersionPtr Version::NewExpiryTombstone(Stamp removed) {
+  VersionPtr tombstone(Make(kTypeTombstone, 0, kNoExpiry, sizeof(removed), nullptr));
+  std::memcpy(tombstone->mutable_payload(), &removed, sizeof(removed));
+  return tombstone;
+}
+
+Stamp Version::expired_stamp() const {
+  Stamp removed = 0;
+  if (is_tombstone() && size_ != 0) std::memcpy(&removed, payload().data(), sizeof(removed));
+  return removed;
+}
+
 void VersionDeleter::operator()(Version* version) const {
   if (Blob* blob = version->blob(); blob != nullptr) blob->Release();
   size_t bytes = version->HeaderAndTailBytes();

@@ -69,10 +69,14 @@ class Version {
   // copied.
   static VersionPtr NewWithExpiry(const Version& from, int64_t expiry_ms);
   static VersionPtr NewTombstone();
+  // The tombstone of a key whose deadline passed; it remembers the stamp of the version it removed.
+  static VersionPtr NewExpiryTombstone(Stamp removed);
 
   uint8_t type() const { return type_; }
   uint8_t encoding() const { return encoding_; }
   bool is_tombstone() const { return type_ == kTypeTombstone; }
+  // Of a tombstone that expiry left: the stamp of the version that expired. 0: every other version.
+  Stamp expired_stamp() const;
   bool has_expiry() const { return (flags_ & kHasExpiry) != 0; }
   // Milliseconds since 1970, kNoExpiry if it has none.
   int64_t expiry_ms() const {

@@ -147,7 +147,7 @@ bool Connection::RunOne(size_t unread_before, size_t unread_behind,
 
 bool Connection::Paused(std::span<const std::string_view> arguments) const {
   if (loop_.services().clients.PauseMode(loop_.now_ms()) == 0) return false;
-  return loop_.dispatcher().MustPause(session_, loop_.dispatcher().Find(arguments));
+  return loop_.dispatcher().MustPause(session_, arguments);
 }
 
 // Sends; if the client does not take it, its requests wait.

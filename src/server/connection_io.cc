@@ -52,6 +52,7 @@ bool Connection::Open() {
   }
   if (failed != 0) return false;
   write_.data = this;
+  PublishFigures();
   UpdateReading();
   return true;
 }

@@ -110,6 +110,10 @@ void Server::RegisterAppliers() {
         "The operating system is not able to handle the specified number of clients, try with " +
         std::to_string(possible));
   });
+  config_.OnChange("save", [this](const std::string& points) {
+    if (!points.empty()) log_.Warning("save points are set, but this version takes no snapshots");
+    return Status();
+  });
   config_.OnChange("dir", [](const std::string& dir) {
     if (chdir(dir.c_str()) == 0) return Status();
     return Status::Error("cannot change to directory '" + dir + "'");

@@ -113,11 +113,10 @@ engine::VersionPtr CopyGrown(const engine::Version* old, size_t size) {
 
 std::string_view GetRange(std::string_view bytes, int64_t start, int64_t end) {
   auto size = static_cast<int64_t>(bytes.size());
-  if (start < 0) start += size;
-  if (end < 0) end += size;
-  if (size == 0 || start >= size || end < 0 || start > end) return {};
-  start = std::max<int64_t>(start, 0);
-  end = std::min(end, size - 1);
+  if (start < 0 && end < 0 && start > end) return {};
+  start = std::max<int64_t>(start < 0 ? start + size : start, 0);
+  end = std::min(std::max<int64_t>(end < 0 ? end + size : end, 0), size - 1);
+  if (start > end) return {};
   return bytes.substr(static_cast<size_t>(start), static_cast<size_t>(end - start + 1));
 }
 

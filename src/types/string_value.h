@@ -92,7 +92,8 @@ engine::VersionPtr SetRange(const engine::Version* old, size_t offset, std::stri
 // may be null.
 engine::VersionPtr CopyGrown(const engine::Version* old, size_t size);
 
-// The part that GETRANGE names: both ends inclusive, negative ones count from the end.
+// The part that GETRANGE names: both ends inclusive, negative ones count from the end. An end
+// before the first byte means the first byte, as in Redis up to 7.2.
 std::string_view GetRange(std::string_view bytes, int64_t start, int64_t end);
 
 }  // namespace fluxkv::types

@@ -102,6 +102,18 @@ TEST_CASE("case") {
   CHECK(ToUpper("aZ{\xe3") == "AZ{\xe3");
 }
 
+TEST_CASE("GlobMatch: so many stars match nothing") {
+  const auto stars = [](size_t count) {
+    std::string pattern;
+    for (size_t i = 0; i < count; ++i) pattern += "*?";
+    return pattern;
+  };
+  const std::string text(2 * kGlobStarsMax, 'a');
+  CHECK(GlobMatch(stars(kGlobStarsMax), text));
+  CHECK(GlobMatch(stars(kGlobStarsMax) + "*", text));
+  CHECK_FALSE(GlobMatch(stars(kGlobStarsMax + 1), text));
+}
+
 TEST_CASE("GlobMatch: the elements of a pattern") {
   CHECK(GlobMatch("", ""));
   CHECK_FALSE(GlobMatch("", "a"));

@@ -44,6 +44,7 @@ TEST_CASE("BITCOUNT") {
   CHECK(h.Run({"BITCOUNT", "s", "0", "0"}) == "(integer) 4");
   CHECK(h.Run({"BITCOUNT", "s", "1", "1", "BYTE"}) == "(integer) 6");
   CHECK(h.Run({"BITCOUNT", "s", "5", "30", "BIT"}) == "(integer) 17");
+  CHECK(h.Run({"BITCOUNT", "s", "-2"}) == "(integer) 7");
   CHECK(h.Run({"BITCOUNT", "s", "0", "-5"}) == "(integer) 10");
   CHECK(h.Run({"BITCOUNT", "s", "-2", "1000"}) == "(integer) 7");
   CHECK(h.Run({"BITCOUNT", "s", "-6", "-7"}) == "(integer) 0");

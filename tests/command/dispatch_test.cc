@@ -250,7 +250,10 @@ TEST_CASE("CLIENT PAUSE holds what it should") {
   CommandHarness h;
   ClientRegistry& clients = h.services().clients;
   auto must_wait = [&](std::string_view name) {
-    return h.dispatcher().MustPause(h.session(), h.services().table.Find(name));
+    std::vector<std::string_view> arguments = {name};
+    if (name != "exec") arguments.push_back("k");
+    if (name == "set" || name == "publish") arguments.push_back("v");
+    return h.dispatcher().MustPause(h.session(), arguments);
   };
   int64_t later = RealtimeUs() / 1000 + 100000;
   CHECK_FALSE(must_wait("set"));
@@ -259,6 +262,10 @@ TEST_CASE("CLIENT PAUSE holds what it should") {
   CHECK(must_wait("publish"));
   CHECK_FALSE(must_wait("get"));
   CHECK_FALSE(must_wait("exec"));
+  // What is refused is refused at once.
+  const std::vector<std::string_view> too_few = {"set", "k"}, unknown = {"nonsense"};
+  CHECK_FALSE(h.dispatcher().MustPause(h.session(), too_few));
+  CHECK_FALSE(h.dispatcher().MustPause(h.session(), unknown));
   h.Run({"MULTI"});
   h.Run({"SET", "k", "v"});
   CHECK(must_wait("exec"));

@@ -1,6 +1,8 @@
 // Goal: deadlines are set, read and taken away as Redis 7.2 does it.
-// Method: commands through the dispatcher; far deadlines only, so that no clock matters.
+// Method: commands through the dispatcher; far deadlines, and past ones where removal is tested.
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -68,6 +70,38 @@ TEST_CASE("conditions") {
   CHECK(h.Run({"EXPIRE", "k", "1", "LT", "GT"}) ==
         "(error) ERR GT and LT options at the same time are not compatible");
   CHECK(h.Run({"EXPIRE", "k", "1", "XX", "AB"}) == "(error) ERR Unsupported option AB");
+}
+
+TEST_CASE("whoever meets a key past its deadline removes it, unless clients are paused") {
+  CommandHarness h;
+  h.services().database.set_active_expiry(false);
+  const auto expired_keys = [&] { return h.services().database.stats().expired_keys; };
+  const auto fill = [&] {
+    for (const char* key : {"a", "b", "c"}) h.Run({"SET", key, "v", "PX", "1"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    h.services().clock.Tick();
+    CHECK(h.Run({"DBSIZE"}) == "(integer) 3");
+  };
+  for (const std::vector<std::string>& access : {std::vector<std::string>{"MGET", "a", "b", "c"},
+                                                 {"SCAN", "0"},
+                                                 {"KEYS", "*"},
+                                                 {"DEL", "a", "b", "c"}}) {
+    fill();
+    const uint64_t before = expired_keys();
+    h.Run(access);
+    CHECK(h.Run({"DBSIZE"}) == "(integer) 0");
+    CHECK(expired_keys() == before + 3);
+  }
+  fill();
+  const uint64_t before = expired_keys();
+  h.Run({"CLIENT", "PAUSE", "100000", "WRITE"});
+  h.services().database.set_active_expiry(true);
+  CHECK(h.Run({"GET", "a"}) == "(nil)");
+  h.services().database.Vacuum();
+  CHECK(h.Run({"DBSIZE"}) == "(integer) 3");
+  h.Run({"CLIENT", "UNPAUSE"});
+  CHECK(h.Run({"MGET", "a", "b", "c"}) == "[(nil), (nil), (nil)]");
+  CHECK(expired_keys() == before + 3);
 }
 
 TEST_CASE("times that do not fit") {

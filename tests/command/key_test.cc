@@ -100,6 +100,14 @@ TEST_CASE("OBJECT") {
   CHECK(h.Run({"OBJECT", "ENCODING", "r"}) == "\"raw\"");
   CHECK(h.Run({"OBJECT", "ENCODING", "absent"}) == "(nil)");
   CHECK(h.Run({"OBJECT", "REFCOUNT", "e"}) == "(integer) 1");
+  for (const char* shared : {"0", "9999"}) {
+    h.Run({"SET", "n", shared});
+    CHECK(h.Run({"OBJECT", "REFCOUNT", "n"}) == "(integer) 2147483647");
+  }
+  for (const char* own : {"-1", "10000"}) {
+    h.Run({"SET", "n", own});
+    CHECK(h.Run({"OBJECT", "REFCOUNT", "n"}) == "(integer) 1");
+  }
   CHECK(h.Run({"OBJECT", "IDLETIME", "e"}) == "(integer) 0");
   CHECK(h.Run({"OBJECT", "FREQ", "absent"}) == "(nil)");
   CHECK(h.Run({"OBJECT", "FREQ", "e"})

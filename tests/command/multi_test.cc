@@ -1,5 +1,7 @@
 // MULTI, EXEC, DISCARD, WATCH.
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -30,6 +32,8 @@ TEST_CASE("errors of the words themselves") {
   CHECK(h.Run({"DISCARD"}) == "(error) ERR DISCARD without MULTI");
   CHECK(h.Run({"MULTI"}) == "OK");
   CHECK(h.Run({"MULTI"}) == "(error) ERR MULTI calls can not be nested");
+  CHECK(h.Run({"EXEC"}) == "(error) EXECABORT Transaction discarded because of previous errors.");
+  CHECK(h.Run({"MULTI"}) == "OK");
   CHECK(h.Run({"WATCH", "k"}) == "(error) ERR WATCH inside MULTI is not allowed");
   CHECK(h.Run({"EXEC"}) == "[]");
 }
@@ -110,6 +114,53 @@ TEST_CASE("WATCH") {
   CHECK(exec_after({"FLUSHALL"}) == "[OK]");
 }
 
+TEST_CASE("a watched key that expires, and one that had expired before") {
+  CommandHarness h;
+  const auto expire = [&](const char* db) {
+    h.Run({"SELECT", db}, 1);
+    h.Run({"SET", "k", "v", "PX", "1"}, 1);
+    h.Run({"SELECT", "0"}, 1);
+  };
+  const auto pass = [&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    h.services().clock.Tick();
+  };
+  const auto exec_after = [&](std::vector<std::string> by_other) {
+    if (!by_other.empty()) h.Run(std::move(by_other), 1);
+    h.Run({"MULTI"});
+    return h.Run({"EXEC"});
+  };
+  h.services().database.set_active_expiry(false);
+  expire("0");
+  h.Run({"WATCH", "k"});
+  pass();
+  CHECK(exec_after({"EXISTS", "k"}) == "(nil)");
+  expire("0");
+  pass();
+  h.Run({"WATCH", "k"});
+  CHECK(exec_after({}) == "[]");
+  h.Run({"WATCH", "k"});
+  CHECK(exec_after({"EXISTS", "k"}) == "[]");  // it is removed now
+  CHECK(h.Run({"DBSIZE"}) == "(integer) 0");
+  expire("0");
+  pass();
+  h.Run({"WATCH", "k"});
+  CHECK(exec_after({"FLUSHDB"}) == "[]");
+  expire("1");
+  pass();
+  h.Run({"WATCH", "k"});
+  CHECK(exec_after({"SWAPDB", "0", "1"}) == "[]");
+  h.Run({"WATCH", "k"});
+  CHECK(exec_after({"SET", "k", "v"}) == "(nil)");
+  // There for a moment, in a database that was swapped in and out again.
+  h.Run({"FLUSHALL"});
+  h.Run({"SELECT", "1"}, 1);
+  h.Run({"SET", "k", "v"}, 1);
+  h.Run({"WATCH", "k"});
+  h.Run({"SWAPDB", "0", "1"}, 1);
+  CHECK(exec_after({"SWAPDB", "0", "1"}) == "(nil)");
+}
+
 TEST_CASE("watches end with UNWATCH, DISCARD, RESET, EXECABORT") {
   CommandHarness h;
   for (std::vector<std::string> end : {std::vector<std::string>{"UNWATCH"}, {"RESET"}}) {
@@ -150,6 +201,22 @@ TEST_CASE("null reply in RESP3") {
   h.Run({"SET", "k", "x"}, 1);
   h.Run({"MULTI"});
   CHECK(h.Run({"EXEC"}) == "(null)");
+}
+
+TEST_CASE("HELLO in a queue holds from its place on") {
+  CommandHarness h;
+  for (const char* beside : {"PING", "CONFIG", "DBSIZE"}) {  // each makes the queue run another way
+    h.Run({"MULTI"});
+    h.Run({"HELLO", "3"});
+    h.Run({"GET", "absent"});
+    h.Run({"HELLO", "2"});
+    h.Run({"GET", "absent"});
+    beside == std::string("CONFIG") ? h.Run({"CONFIG", "GET", "x"}) : h.Run({beside});
+    std::string reply = h.Run({"EXEC"});
+    CAPTURE(reply);
+    CHECK(reply.find("}, (null), [") != std::string::npos);
+    CHECK(reply.find("], (nil), ") != std::string::npos);
+  }
 }
 
 TEST_CASE("undeclared reads run at a snapshot, whole databases alone") {

@@ -1,11 +1,11 @@
 // Goal: read marks and ranges never say less than what was registered (C3, C4, C5), at and beyond
 // their bounds too.
 // Method: small cases by hand; then random ranges against a plain list of all of them.
-#include "tests/engine/test_support.h"
+#include "engine/conflicts.h"
 
 #include <mutex>
 
-#include "engine/conflicts.h"
+#include "tests/engine/test_support.h"
 
 namespace fluxkv::engine {
 namespace {

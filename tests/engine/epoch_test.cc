@@ -2,9 +2,9 @@
 // the end (E1 to E3).
 // Method: step by step with several Reclaimers on one thread; then many threads that swap shared
 // objects, each with a canary that is overwritten when it is freed, the memory itself kept.
-#include "tests/engine/test_support.h"
-
 #include "engine/epoch.h"
+
+#include "tests/engine/test_support.h"
 
 namespace fluxkv::engine {
 namespace {
@@ -111,7 +111,7 @@ TEST_CASE("epoch: slots are taken again") {
 TEST_CASE("epoch: many threads never meet a freed object") {
   FLUXKV_SEEDED(seed);
   constexpr size_t kCells = 8, kThreads = 4;
-  const int rounds = 30000 / kSlower;
+  const int rounds = 200000 / kSlower;
   // Every object ever made, by the thread that made it; outlives the Epochs.
   std::array<std::vector<std::unique_ptr<Canary>>, kThreads + 1> pools;
   const auto make = [&](size_t thread) {

@@ -3,12 +3,12 @@
 // Method: random inserts and removals against std::unordered_map; page-wise walks with changes
 // between the pages; reader threads that look for every key already announced while writers grow
 // the index from one segment to hundreds.
-#include "tests/engine/test_support.h"
+#include "engine/hash_index.h"
 
 #include <unordered_map>
 
 #include "base/hash.h"
-#include "engine/hash_index.h"
+#include "tests/engine/test_support.h"
 
 namespace fluxkv::engine {
 namespace {
@@ -181,8 +181,10 @@ TEST_CASE("hash index: no reader misses a present key while writers grow it") {
           const uint64_t back = random() % (random() % 4 == 0 ? n : std::min<uint64_t>(n, 32));
           const std::string name = std::to_string(w) + KeyName(n - 1 - back);
           const Node* node = index.Find(Key(name));
-          if (node == nullptr) ++missed;
-          else if (node->key() != name) ++wrong;
+          if (node == nullptr)
+            ++missed;
+          else if (node->key() != name)
+            ++wrong;
         }
         mine.Leave();
       }

@@ -45,8 +45,8 @@ inline uint64_t TestSeed() {
 }
 
 // The first line of a randomised test: defines `seed`, which is printed when the test fails.
-#define FLUXKV_SEEDED(seed)              \
-  const uint64_t seed = TestSeed();      \
+#define FLUXKV_SEEDED(seed)         \
+  const uint64_t seed = TestSeed(); \
   INFO("again with FLUXKV_SEED=", seed)
 
 inline constexpr uint8_t kTestType = 1;

@@ -2,9 +2,8 @@
 // counted and freed.
 // Method: sizes around the Blob's threshold with and without expiry; references taken and given
 // back, the sanitizers watch the memory; latches by counting under them.
-#include "tests/engine/test_support.h"
-
 #include "engine/latch.h"
+#include "tests/engine/test_support.h"
 
 namespace fluxkv::engine {
 namespace {

@@ -123,11 +123,13 @@ void History::ReadOne(uint32_t transaction, const Operation& op, Report* report)
                        Describe(transaction));
     }
     const Version& version = versions_[read.version];
-    const std::string who = "\n  " + Describe(version.writer) + "\n  " + Describe(transaction);
+    const auto who = [&] {
+      return "\n  " + Describe(version.writer) + "\n  " + Describe(transaction);
+    };
     if (transactions_[version.writer].record.outcome == Outcome::kAborted)
-      return Found(report, "G1a", "an aborted write was read" + who);
+      return Found(report, "G1a", "an aborted write was read" + who());
     if (version.last != read.version) {
-      Found(report, "G1b", "an intermediate write was read" + who);
+      Found(report, "G1b", "an intermediate write was read" + who());
       read.version = version.last;
     }
     Observe(read.version, transaction);
@@ -139,12 +141,12 @@ void History::CollectReads(Report* report) {
   for (uint32_t t = 0; t < transactions_.size(); ++t) {
     const Recorded& recorded = transactions_[t];
     if (recorded.record.outcome != Outcome::kCommitted) continue;
-    const auto own_before = [&](size_t i) {
+    const auto own_before = [&](size_t i) -> const Operation* {
       for (size_t j = i; j-- > recorded.first;) {
         if (operations_[j].key == operations_[i].key && IsWrite(operations_[j].kind))
           return &operations_[j];
       }
-      return static_cast<const Operation*>(nullptr);
+      return nullptr;
     };
     for (size_t i = recorded.first; i < recorded.first + recorded.count; ++i) {
       const Operation& op = operations_[i];
@@ -155,10 +157,9 @@ void History::CollectReads(Report* report) {
         continue;
       }
       const bool absent = own->kind == Op::kDelete;
-      const bool right = op.kind == Op::kReadAbsent ? absent
-                         : op.kind == Op::kReadPresent
-                             ? !absent
-                             : !absent && op.token == own->token;
+      const bool right = op.kind == Op::kReadAbsent    ? absent
+                         : op.kind == Op::kReadPresent ? !absent
+                                                       : !absent && op.token == own->token;
       if (!right) Found(report, "internal", "its own write is not seen\n  " + Describe(t));
     }
     if (!stamped_) LinkOwnReads(t, report);
@@ -220,8 +221,7 @@ void History::FollowLinks(Report* report) {
       if (version == kNone) continue;
       versions_[version].observed = true;
       if (transactions_[versions_[version].writer].record.outcome == Outcome::kAborted)
-        Found(report, "G1a",
-              "an aborted write was read\n  " + Describe(versions_[version].writer));
+        Found(report, "G1a", "an aborted write was read\n  " + Describe(versions_[version].writer));
     }
     Follow(before, after, report);
   }

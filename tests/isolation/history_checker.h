@@ -89,7 +89,9 @@ class History {
     Add(record, std::span(operations.begin(), operations.size()));
   }
   // The version `after` of the key directly follows `before`, or absence when that is 0.
-  void Link(uint32_t key, uint64_t before, uint64_t after) { links_.push_back({key, before, after}); }
+  void Link(uint32_t key, uint64_t before, uint64_t after) {
+    links_.push_back({key, before, after});
+  }
 
   size_t size() const { return transactions_.size(); }
   Report Check();
@@ -169,8 +171,9 @@ class History {
   uint32_t OwnVersion(uint32_t transaction, uint32_t key) const;
   void TimeEdges(Graph* graph) const;
   void FindCycles(const Graph& graph, Report* report) const;
-  void FindCyclesOf(const Graph& graph, const std::vector<uint32_t>& component, bool time,
-                    Report* report) const;
+  enum class Cycles { kNone, kG2, kWorse };
+  Cycles FindCyclesOf(const Graph& graph, const std::vector<uint32_t>& component, bool time,
+                      bool want_g2, Report* report) const;
   std::string Describe(uint32_t transaction) const;
   std::string DescribeCycle(const std::vector<Graph::Step>& cycle,
                             const std::vector<uint32_t>& numbers) const;
@@ -182,8 +185,8 @@ class History {
   std::vector<LinkRecord> links_;
   std::vector<Version> versions_;
   std::unordered_map<uint64_t, uint32_t> by_token_;  // token x keys + key
-  std::vector<std::vector<uint32_t>> versions_of_;  // by key
-  std::vector<std::vector<Read>> reads_of_;         // by key
+  std::vector<std::vector<uint32_t>> versions_of_;   // by key
+  std::vector<std::vector<Read>> reads_of_;          // by key
   std::vector<bool> unknown_committed_;
   bool stamped_ = true;
 };

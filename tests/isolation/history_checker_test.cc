@@ -3,10 +3,10 @@
 // with and without stamps.
 #include "tests/isolation/history_checker.h"
 
-#include <doctest/doctest.h>
-
 #include <algorithm>
 #include <random>
+
+#include <doctest/doctest.h>
 
 namespace fluxkv::isolation {
 namespace {
@@ -157,8 +157,8 @@ TEST_CASE("history checker: phantoms by absence of the members of a range") {
 
 TEST_CASE("history checker: own writes") {
   History good(1);
-  good.Add(At(1), {{Op::kOverwrite, 0, 1}, {Op::kRead, 0, 1}, {Op::kDelete, 0, 2},
-                   {Op::kReadAbsent, 0}});
+  good.Add(At(1),
+           {{Op::kOverwrite, 0, 1}, {Op::kRead, 0, 1}, {Op::kDelete, 0, 2}, {Op::kReadAbsent, 0}});
   CHECK(Kinds(good).empty());
   History bad(1);
   bad.Add(At(1), {{Op::kOverwrite, 0, 1}, {Op::kReadAbsent, 0}});

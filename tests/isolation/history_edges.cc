@@ -90,24 +90,36 @@ void History::FindLostAppends(uint32_t key, const std::vector<Chain>& chains,
   }
   std::sort(solid.begin(), solid.end(),
             [](const Chain* a, const Chain* b) { return a->first_end < b->first_end; });
-  for (size_t i = 1; i < solid.size(); ++i) {
-    if (solid[i]->first_end >= solid[i - 1]->last_begin) continue;
+  // The last solid chain that was seen before `t`.
+  const auto solid_before = [&](int64_t t) -> const Chain* {
+    auto it = std::upper_bound(solid.begin(), solid.end(), t,
+                               [](int64_t at, const Chain* c) { return at <= c->first_end; });
+    return it == solid.begin() ? nullptr : *--it;
+  };
+  const auto alternate = [&](const Chain& a, const Chain& b) {
     Found(report, "stale-read",
           "two contents of key " + std::to_string(key) + " were seen alternately\n  " +
-              Describe(versions_[solid[i - 1]->versions.back()].writer) + "\n  " +
-              Describe(versions_[solid[i]->versions.front()].writer));
+              Describe(versions_[a.versions.back()].writer) + "\n  " +
+              Describe(versions_[b.versions.front()].writer));
+  };
+  for (size_t i = 1; i < solid.size(); ++i) {
+    if (solid[i]->first_end < solid[i - 1]->last_begin) alternate(*solid[i - 1], *solid[i]);
+  }
+  for (const Chain& c : chains) {
+    if (c.first_end < c.last_begin) continue;
+    const Chain* around = solid_before(c.last_begin);
+    if (around != nullptr && c.first_end < around->last_begin) alternate(*around, c);
   }
   for (uint32_t v : versions_of_[key]) {
     const Version& version = versions_[v];
     if (version.kind != Op::kAppend || version.before != kNone || version.root || version.observed)
       continue;
     const TransactionRecord& record = transactions_[version.writer].record;
-    auto it = std::upper_bound(solid.begin(), solid.end(), record.begin,
-                               [](int64_t t, const Chain* c) { return t <= c->first_end; });
-    if (it == solid.begin() || (*--it)->last_begin <= record.end) continue;
+    const Chain* around = solid_before(record.begin);
+    if (around == nullptr || around->last_begin <= record.end) continue;
     Found(report, "lost-append",
           Describe(version.writer) + "\n  was acknowledged while there was\n  " +
-              Describe(versions_[(*it)->versions.back()].writer));
+              Describe(versions_[around->versions.back()].writer));
   }
 }
 
@@ -173,9 +185,9 @@ void History::VagueReads(uint32_t key, const Sequence& sequence, Op::Kind kind, 
                                     begins.begin());
     if (const uint32_t own = OwnVersion(read.transaction, key); own != kNone && stamped_) {
       // It read what was before its own version.
-      const auto before = std::lower_bound(fitting.begin(), fitting.end(),
-                                           sequence.place_of.at(own)) -
-                          fitting.begin();
+      const auto before =
+          std::lower_bound(fitting.begin(), fitting.end(), sequence.place_of.at(own)) -
+          fitting.begin();
       past = std::min(past, static_cast<size_t>(before));
     }
     if (first >= past) {
@@ -232,25 +244,24 @@ void History::TimeEdges(Graph* graph) const {
 
 void History::FindCycles(const Graph& graph, Report* report) const {
   for (const std::vector<uint32_t>& component : graph.Components()) {
-    const size_t before = report->anomalies.size();
-    FindCyclesOf(graph, component, /*time=*/false, report);
-    const bool only_g2 = report->anomalies.size() == before || report->Violates(Level::kSnapshot);
-    if (only_g2 || report->anomalies.back().kind == "G2")
-      FindCyclesOf(graph, component, /*time=*/true, report);
+    const Cycles without_time = FindCyclesOf(graph, component, /*time=*/false, true, report);
+    if (without_time == Cycles::kWorse) continue;
+    FindCyclesOf(graph, component, /*time=*/true, without_time == Cycles::kNone, report);
   }
 }
 
-void History::FindCyclesOf(const Graph& graph, const std::vector<uint32_t>& component, bool time,
-                           Report* report) const {
+History::Cycles History::FindCyclesOf(const Graph& graph, const std::vector<uint32_t>& component,
+                                      bool time, bool want_g2, Report* report) const {
   const std::string suffix = time ? "-realtime" : "";
   const auto search = [&](auto keep) {
-    Graph sub = graph.Induced(
-        component, [&](Edge kind) { return kind == Edge::kTime ? time : keep(kind); });
+    Graph sub = graph.Induced(component,
+                              [&](Edge kind) { return kind == Edge::kTime ? time : keep(kind); });
     std::vector<std::vector<uint32_t>> found = sub.Components();
     return found.empty() ? std::vector<Graph::Step>() : sub.ShortCycle(found.front());
   };
   const auto report_cycle = [&](const std::string& kind, const std::vector<Graph::Step>& cycle) {
     Found(report, kind + suffix, DescribeCycle(cycle, component));
+    return kind == "G2" ? Cycles::kG2 : Cycles::kWorse;
   };
   if (auto cycle = search([](Edge kind) { return kind == Edge::kWw; }); !cycle.empty())
     return report_cycle("G0", cycle);
@@ -268,8 +279,9 @@ void History::FindCyclesOf(const Graph& graph, const std::vector<uint32_t>& comp
     }
     return report_cycle(rw == 1 ? "G-single" : "G-nonadjacent", cycle);
   }
-  if (const auto found = all.Components(); !found.empty())
-    report_cycle("G2", all.ShortCycle(found.front()));
+  if (!want_g2) return Cycles::kNone;
+  const auto found = all.Components();
+  return found.empty() ? Cycles::kNone : report_cycle("G2", all.ShortCycle(found.front()));
 }
 
 std::string History::DescribeCycle(const std::vector<Graph::Step>& cycle,
@@ -279,8 +291,8 @@ std::string History::DescribeCycle(const std::vector<Graph::Step>& cycle,
   for (const Graph::Step& step : cycle) {
     const uint32_t transaction = numbers[step.from];
     if (transaction >= transactions_.size()) continue;  // a barrier of real time
-    text += "\n  " + Describe(transaction) + "\n    --" + kNames[static_cast<int>(step.kind)] +
-            "-->";
+    text +=
+        "\n  " + Describe(transaction) + "\n    --" + kNames[static_cast<int>(step.kind)] + "-->";
   }
   return text;
 }

@@ -111,7 +111,10 @@ TEST_CASE("getrange clamps both ends") {
   CHECK(GetRange(kText, -5000, 10000) == kText);
   CHECK(GetRange(kText, 11, 11).empty());
   CHECK(GetRange(kText, -1, -100).empty());
-  CHECK(GetRange(kText, -100, -99).empty());
+  CHECK(GetRange(kText, -100, -99) == "H");
+  CHECK(GetRange(kText, -100, -101).empty());
+  CHECK(GetRange(kText, 0, -100) == "H");
+  CHECK(GetRange(kText, 1, -100).empty());
   CHECK(GetRange("", 0, -1).empty());
   CHECK(GetRange(kText, INT64_MIN, INT64_MAX) == kText);
 }
