@@ -12,7 +12,9 @@ namespace fluxkv::engine {
 
 namespace {
 
-constexpr size_t kBatch = 64;  // items between two epochs
+constexpr size_t kBatch = 64;        // items between two epochs
+constexpr size_t kWakeDropped = 64;  // dropped roots that wake the collector
+constexpr size_t kCompactMin = 4096;
 constexpr int64_t kRetryMs =
     100;  // a deadline that had to wait (its database was being swapped) comes again after this
 constexpr int64_t kHeldLookMs =
@@ -92,6 +94,9 @@ void Collector::Wake() {
 void Collector::DropRoot(uint32_t db, RootVersion* before, Stamp replaced_at) {
   std::lock_guard lock(mutex_);
   dropped_.push_back({db, before, replaced_at});
+  if (dropped_.size() % kWakeDropped != 0) return;
+  woken_ = true;
+  wake_.notify_one();
 }
 
 void Collector::Vacuum() {
@@ -135,6 +140,7 @@ void Collector::Round(bool look_at_held) {
   const int64_t now_ms = store_.clock.Tick();
   TakeInboxes();
   Expire();
+  CompactDeadlines();
   TakeInboxes();  // the tombstones of what expired
   const Stamp oldest = store_.snapshots.Oldest();
   if (!held_.empty() &&
@@ -146,6 +152,7 @@ void Collector::Round(bool look_at_held) {
   }
   Bury(&garbage_, &held_);
   FreeDroppedRoots();
+  handle_->reclaimer().AdoptOrphans();
   handle_->reclaimer().Collect();
   handle_->shared().retired_bytes.store(handle_->reclaimer().retired_bytes(),
                                         std::memory_order_relaxed);
@@ -250,11 +257,13 @@ void Collector::PruneHistory(Version* head) {
 void Collector::File(const HandleShared::Deadline& deadline) {
   deadlines_.push_back(deadline);
   std::push_heap(deadlines_.begin(), deadlines_.end(), Later);
-  if (deadlines_.size() >= compact_at_) CompactDeadlines();
 }
 
-// Deadlines that were moved about leave entries behind; one entry a key, the earliest, is enough.
+// Deadlines that were moved about and keys that were deleted leave entries behind. One entry a key,
+// the earliest, is enough, and none for a key that has no deadline any more. Twice as many entries
+// as were left last time pay for the next visit.
 void Collector::CompactDeadlines() {
+  if (deadlines_.size() < compact_at_) return;
   std::sort(deadlines_.begin(), deadlines_.end(), [](const auto& a, const auto& b) {
     return std::tie(a.keyspace, a.hash, a.at_ms) < std::tie(b.keyspace, b.hash, b.at_ms);
   });
@@ -263,8 +272,40 @@ void Collector::CompactDeadlines() {
                                  return a.keyspace == b.keyspace && a.hash == b.hash;
                                }),
                    deadlines_.end());
+  size_t kept = 0;
+  for (size_t i = 0; i < deadlines_.size();) {
+    Handle::Scope in_epoch(*handle_);
+    for (size_t end = std::min(deadlines_.size(), i + kBatch); i < end; ++i) {
+      if (HasDeadline(deadlines_[i])) deadlines_[kept++] = deadlines_[i];
+    }
+  }
+  deadlines_.resize(kept);
+  deadlines_.shrink_to_fit();
   std::make_heap(deadlines_.begin(), deadlines_.end(), Later);
-  compact_at_ = std::max<size_t>(4096, deadlines_.size() * 2);
+  compact_at_ = std::max<size_t>(kCompactMin, deadlines_.size() * 2);
+}
+
+// Whether a key that the entry is for is still there with a deadline; nodes without one are no
+// longer filed (G3).
+bool Collector::HasDeadline(const HandleShared::Deadline& entry) {
+  std::optional<uint32_t> db = store_.DatabaseOf(entry.keyspace);
+  if (!db) return false;  // dropped
+  const LatchKey latch{*db, entry.hash};
+  txn_->BeginLatched({&latch, 1});
+  const Keyspace* keyspace = store_.Root(*db)->keyspace;
+  bool found = keyspace->id != entry.keyspace;  // swapped meanwhile: not now
+  std::vector<Node*> nodes;
+  if (!found) keyspace->index.FindByHash(entry.hash, &nodes);
+  for (Node* node : nodes) {
+    const Version* head = node->head();
+    if (head != nullptr && head->has_expiry()) {
+      found = true;
+    } else {
+      node->clear(Node::kFiled);
+    }
+  }
+  txn_->Rollback();
+  return found;
 }
 
 void Collector::Expire() {
@@ -327,6 +368,10 @@ void Collector::FreeDroppedRoots() {
   }
   if (candidates.empty()) return;
   TakeInboxes();  // what was left for a dropped keyspace was left before it was dropped
+  // Newest first: what is to be unlinked is then near the top of its database's chain.
+  std::sort(candidates.begin(), candidates.end(), [](const DroppedRoot& a, const DroppedRoot& b) {
+    return a.replaced_at > b.replaced_at;
+  });
   std::vector<DroppedRoot> keep;
   for (const DroppedRoot& d : candidates) {
     if (store_.snapshots.Needs(d.root->stamp.load(), d.replaced_at)) {

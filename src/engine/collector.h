@@ -63,6 +63,7 @@ class Collector {
   void ExpireHash(const HandleShared::Deadline& due);
   void File(const HandleShared::Deadline& deadline);
   void CompactDeadlines();
+  bool HasDeadline(const HandleShared::Deadline& entry);
   void FreeDroppedRoots();
   int64_t WaitMs();
 

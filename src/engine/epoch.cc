@@ -67,6 +67,16 @@ void Reclaimer::Retire(void* object, size_t bytes, void (*free)(void*)) {
   retired_bytes_.store(retired_bytes() + bytes, std::memory_order_relaxed);
 }
 
+void Reclaimer::AdoptOrphans() {
+  std::lock_guard lock(epochs_.orphans_mutex_);
+  const uint64_t epoch = epochs_.current();  // later than their own: they only wait longer
+  for (const Retired& r : epochs_.orphans_) {
+    retired_.push_back({r.object, r.free, epoch, r.bytes});
+    retired_bytes_.store(retired_bytes() + r.bytes, std::memory_order_relaxed);
+  }
+  epochs_.orphans_.clear();
+}
+
 void Reclaimer::Collect() {
   // A thread that is alone moves the epoch through the whole grace at once; others go one step a
   // visit.

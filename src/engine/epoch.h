@@ -20,7 +20,7 @@
 // Threads: Epochs from any; a Reclaimer is its thread's own.
 // Owns:    what was retired. Epochs must outlive its Reclaimers; a Reclaimer that goes leaves what
 // it could not free to Epochs,
-//          which frees it in its destructor or hands it to the next Reclaimer.
+//          for another to adopt.
 #pragma once
 
 #include <array>
@@ -55,7 +55,9 @@ class Epochs {
   Epochs(const Epochs&) = delete;
   Epochs& operator=(const Epochs&) = delete;
 
-  uint64_t current() const { return global_.load(std::memory_order_seq_cst); }
+  uint64_t current() const {
+    return global_.load(std::memory_order_seq_cst);
+  }
 
  private:
   friend class Reclaimer;
@@ -88,6 +90,8 @@ class Reclaimer {
 
   // Requires: inside an epoch; `object` can no longer be found by a thread that enters now.
   void Retire(void* object, size_t bytes, void (*free)(void*));
+  // Takes over what Reclaimers that are gone could not free.
+  void AdoptOrphans();
   // Frees what may be freed; tries to move the epoch on first.
   void Collect();
   // Readable by any thread.

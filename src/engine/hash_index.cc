@@ -10,9 +10,11 @@
 namespace fluxkv::engine {
 
 namespace {
+constexpr size_t kBucketsPerCount =
+    10;  // empty ones among them: Collect is bounded, as SCAN is in Redis
 constexpr int kDepthMax =
     kScanHashBits - HashIndex::kHomeBits;  // a bucket's range must be whole in SCAN's order
-}
+}  // namespace
 
 HashIndex::HashIndex() {
   auto directory = std::make_unique<Directory>(0);
@@ -38,6 +40,7 @@ HashIndex::Segment* HashIndex::NewSegment(int depth, uint64_t prefix) {
 
 Node* HashIndex::Find(const Key& key) const {
   const uint64_t tag = TagOf(key.hash);
+  Backoff backoff;
   for (;;) {
     const Segment* segment = SegmentOf(key.hash);
     const size_t home = HomeOf(key.hash, segment->depth);
@@ -53,6 +56,7 @@ Node* HashIndex::Find(const Key& key) const {
     }
     if ((segment->buckets[home].meta.load(std::memory_order_acquire) & kMoved) == 0)
       return nullptr;  // H3
+    backoff.Pause();
   }
 }
 
@@ -233,15 +237,19 @@ bool HashIndex::CollectBucket(const Segment& segment, size_t home, uint64_t from
 uint64_t HashIndex::Collect(uint64_t from, size_t count, std::vector<Entry>* out) const {
   constexpr int kShift = 64 - kScanHashBits;
   uint64_t position = from << kShift;
-  for (;;) {
+  Backoff backoff;
+  for (size_t buckets = 1;; ++buckets) {
     const Segment* segment = SegmentOf(position);
     const size_t home = HomeOf(position, segment->depth);
-    if (!CollectBucket(*segment, home, from, out)) continue;
+    if (!CollectBucket(*segment, home, from, out)) {
+      backoff.Pause();
+      continue;
+    }
     const uint64_t bucket_range = uint64_t{1} << (64 - segment->depth - kHomeBits);
     const uint64_t bucket_start = position & ~(bucket_range - 1);
     position = bucket_start + bucket_range;
     if (position == 0) return 0;  // past the last bucket
-    if (out->size() >= count) return position >> kShift;
+    if (out->size() >= count || buckets >= kBucketsPerCount * count) return position >> kShift;
   }
 }
 

@@ -71,7 +71,7 @@ class HashIndex {
   Node* PrefetchNode(uint64_t hash) const;
 
   // All nodes whose ScanHash is in [from, next), in that order, bucket by bucket until there are at
-  // least `count`; returns next, 0 when the end was reached.
+  // least `count` or many buckets were empty; returns next, 0 when the end was reached.
   struct Entry {
     uint64_t scan_hash;
     Node* node;

@@ -141,14 +141,13 @@ const Version* VisibleAt(const Node& node, Stamp snapshot) {
   return nullptr;
 }
 
-Stamp OverwriterPi(const Node& node, Stamp snapshot) {
-  const Version* version = node.head_ordered();
+Stamp OverwriterPi(const Version* newest, Stamp snapshot) {
   // Pending under the commit mutex is the caller's own; what it overwrites was checked to be no
   // newer than its snapshot.
-  if (version == nullptr || version == Node::Closed() || version->stamp() == kStampPending ||
-      version->stamp() <= snapshot)
+  if (newest == nullptr || newest == Node::Closed() || newest->stamp() == kStampPending ||
+      newest->stamp() <= snapshot)
     return kStampPending;
-  for (const History* entry = version->older(); entry != nullptr;
+  for (const History* entry = newest->older(); entry != nullptr;
        entry = entry->older.load(std::memory_order_acquire)) {
     if (entry->version == nullptr || entry->version->stamp() <= snapshot) return entry->pi;
   }

@@ -114,7 +114,9 @@ const Version* Newest(const Keyspace& keyspace, const Key& key, Node** node);
 const Version* NewestOf(const Node& node, bool* closed);
 // The version of a node that a snapshot sees; null when the key was absent.
 const Version* VisibleAt(const Node& node, Stamp snapshot);
-// The pi of the commit that overwrote what VisibleAt returned; kStampPending if nobody did.
-Stamp OverwriterPi(const Node& node, Stamp snapshot);
+// The pi of the commit that overwrote what VisibleAt returned, of a node with this newest version;
+// kStampPending if nobody did. A pending version hides those behind it: wait for it (NewestOf), or
+// hold the commit mutex.
+Stamp OverwriterPi(const Version* newest, Stamp snapshot);
 
 }  // namespace fluxkv::engine

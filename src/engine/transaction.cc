@@ -38,7 +38,8 @@ void Transaction::BeginRead() {
 
 bool Transaction::Validate() {
   DCHECK(mode_ == Mode::kRead);
-  if (reads_.size() <= 1) return true;
+  // A keyspace that was swapped away while it was read may have answered for another database.
+  if (reads_.size() == 1) return store_.Root(reads_[0].db) == reads_[0].root;
   for (const Read& read : reads_) {
     if (store_.Root(read.db) != read.root) return false;
     if (read.node != nullptr) {
@@ -51,6 +52,11 @@ bool Transaction::Validate() {
           keyspace.buried.load(std::memory_order_seq_cst) != read.buried)
         return false;
     }
+    // Who had a later clock may have seen the key gone and told so in another key that was read
+    // here.
+    if (read.version != nullptr && !read.version->is_tombstone() &&
+        read.version->ExpiredAt(store_.clock.now_ms()) != read.version->ExpiredAt(now_ms_))
+      return false;
     // A mark says less than what was read: read again under a newer one.
     if (leave_marks_ && ((read.version != nullptr && read.version->stamp() > position_) ||
                          static_cast<const RootVersion*>(read.root)->stamp.load() > position_))
@@ -107,9 +113,11 @@ bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
   } else if (read_only) {
     tracked_->reader = store_.conflicts.BeginReadOnly();
   }
-  now_ms_ = store_.clock.now_ms();
+  do {  // time and stamp of one moment
+    now_ms_ = store_.clock.now_ms();
+    snapshot_ = store_.stamp.load(std::memory_order_seq_cst);
+  } while (store_.clock.now_ms() != now_ms_);
   now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
-  snapshot_ = store_.stamp.load(std::memory_order_seq_cst);
   store_.snapshots.Choose(snapshot_slot_, snapshot_);
   store_.WaitPublished(snapshot_);
   if (serializable_) store_.conflicts.SetSnapshot(&tracked_->transaction, snapshot_);
@@ -324,18 +332,22 @@ void Transaction::SetIdleSeconds(uint32_t db, const Key& key, uint64_t seconds) 
 void Transaction::ClearDatabase(uint32_t db) {
   DCHECK(mode_ == Mode::kExclusive);
   Keyspace* cleared = KeyspaceOf(db);
+  ++write_count_;
+  const auto of_it = [cleared](const Write& w) { return w.keyspace == cleared; };
+  // Every commit has counted before it let go of its latch, so no keys means that there is nothing
+  // to clear.
+  if (cleared->keys() == 0 && std::none_of(writes_.begin(), writes_.end(), of_it)) return;
   if (overlay_.empty()) {
     for (uint32_t i = 0; i < store_.roots.size(); ++i) overlay_.push_back(store_.Root(i)->keyspace);
   }
   // Private writes into what is cleared are gone with it.
-  std::erase_if(writes_, [cleared](const Write& w) { return w.keyspace == cleared; });
+  std::erase_if(writes_, of_it);
   write_index_.clear();
   if (writes_.size() > kLinearWritesMax) {
     for (uint32_t i = 0; i < writes_.size(); ++i) write_index_.emplace(writes_[i].hash, i);
   }
   fresh_.push_back(std::make_unique<Keyspace>(store_.NextKeyspaceId()));
   overlay_[db] = fresh_.back().get();
-  ++write_count_;
 }
 
 void Transaction::SwapDatabases(uint32_t a, uint32_t b) {

@@ -116,9 +116,10 @@ class Transaction {
   // A random live key, or nullopt if there is none. Requires: kExclusive or kSnapshot.
   std::optional<std::string> RandomKey(uint32_t db);
   // One page of a database in hash order: all live keys whose ScanHash is in [cursor, *next), at
-  // least `count` of them unless the end is reached; *next = 0 then. Keys that were there
-  // throughout a whole walk are returned exactly once. When `prefix` is not empty and covers few
-  // keys, only keys with it are returned (same order, same cursor).
+  // least `count` of them unless the end is reached, *next = 0 then, or the index holds few live
+  // keys here. Keys that were there throughout a whole walk are returned exactly once. When
+  // `prefix` is not empty and covers few keys, only keys with it are returned (same order, same
+  // cursor).
   void ScanPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
                 std::vector<ScanEntry>* page, uint64_t* next);
   // Live keys in byte order from `start` (inclusive; exclusive when `after`) while they have
@@ -130,7 +131,8 @@ class Transaction {
   // ---- What callers of handlers use
   // ------------------------------------------------------------------------------------
   void BeginRead();
-  // True when everything read since BeginRead was there at one moment. One key read is always true.
+  // True when everything read since BeginRead was there at one moment. Of one key it is, unless its
+  // database was swapped meanwhile.
   bool Validate();
   void BeginLatched(std::span<const LatchKey> keys);
   void BeginExclusive();
@@ -220,6 +222,7 @@ class Transaction {
   void LinkHistory(Stamp stamp, Stamp pi, bool tracking);
   void PublishWrites(Stamp stamp);
   void LeaveMarks(Stamp position, Stamp pi);
+  void CountKeyChanges();
   void Account();
   bool Conflict(std::string reason);
   void LatchStripes();

@@ -105,6 +105,7 @@ bool Transaction::Apply() {
     const Stamp stamp = store_.stamp.fetch_add(1, std::memory_order_seq_cst) + 1;
     pi = std::min(pi, stamp);
     LinkHistory(stamp, pi, tracking);
+    CountKeyChanges();
     PublishWrites(stamp);
 #ifdef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
     if (tracking) serial.lock();
@@ -182,7 +183,7 @@ Stamp Transaction::LeastOverwriterPi() {
     const RootVersion* root = store_.RootAt(read.db, snapshot_);
     pi = std::min(pi, root_pi(read.db));
     const Node* node = root->keyspace->index.Find(Key(read.key, read.hash));
-    if (node != nullptr) pi = std::min(pi, OverwriterPi(*node, snapshot_));
+    if (node != nullptr) pi = std::min(pi, OverwriterPi(node->head_ordered(), snapshot_));
   }
   for (const KeyRange& range : tracked_->transaction.ranges) pi = std::min(pi, root_pi(range.db));
   return pi;
@@ -259,15 +260,24 @@ void Transaction::LeaveMarks(Stamp position, Stamp pi) {
   for (const NewRoot& r : new_roots_) conflicts.NoteWholeWrite(r.db, pi);
 }
 
+// Before anybody can see a key it is counted.
+void Transaction::CountKeyChanges() {
+  for (const Write& w : writes_) {
+    if (w.installed == nullptr) continue;
+    const bool was_live = w.old != nullptr && !w.old->is_tombstone();
+    const bool had_expiry = was_live && w.old->has_expiry();
+    w.keyspace->AddKeys(handle_.number(),
+                        (w.installed->is_tombstone() ? 0 : 1) - (was_live ? 1 : 0),
+                        (w.installed->has_expiry() ? 1 : 0) - (had_expiry ? 1 : 0));
+  }
+}
+
 // Figures, and what the collector is to look at. The keys are still latched.
 void Transaction::Account() {
   for (Write& w : writes_) {
     if (w.installed == nullptr) continue;
     const Version& now = *w.installed;
-    const bool was_live = w.old != nullptr && !w.old->is_tombstone();
-    const bool had_expiry = was_live && w.old->has_expiry();
-    w.keyspace->AddKeys(handle_.number(), (now.is_tombstone() ? 0 : 1) - (was_live ? 1 : 0),
-                        (now.has_expiry() ? 1 : 0) - (had_expiry ? 1 : 0));
+    const bool had_expiry = w.old != nullptr && !w.old->is_tombstone() && w.old->has_expiry();
     handle_.AddUsedBytes(static_cast<int64_t>(now.AllocatedBytes()));
     w.node->NoteAccess(w.access_s.value_or(now_s_));
     if (now.has_expiry()) {

@@ -16,6 +16,9 @@ namespace {
 // A page of SCAN comes from the ordered list when its prefix covers at most this many keys for each
 // one asked for.
 constexpr size_t kPrefixKeysPerCount = 64;
+constexpr size_t kPrefixKeysMax = 4096;
+// A page of SCAN gives up after so many pieces of the index that hold no live key.
+constexpr int kScanPiecesMax = 10;
 constexpr int kRandomTries = 32;
 
 // The first key behind all that begin with `prefix`; nullopt if there is none.
@@ -54,7 +57,11 @@ const Version* Transaction::FindInRange(const Node& node) {
     const Version* version = NewestOf(node, &closed);
     return closed ? nullptr : version;
   }
-  if (serializable_) tracked_->walk_pi = std::min(tracked_->walk_pi, OverwriterPi(node, snapshot_));
+  if (serializable_) {
+    bool closed = false;
+    const Version* newest = NewestOf(node, &closed);
+    tracked_->walk_pi = std::min(tracked_->walk_pi, OverwriterPi(newest, snapshot_));
+  }
   return VisibleAt(node, snapshot_);
 }
 
@@ -179,7 +186,7 @@ bool Transaction::ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count,
     ScanEntry entry;
   };
   std::vector<Found> found;
-  const size_t most = kPrefixKeysPerCount * count;
+  const size_t most = std::min(kPrefixKeysPerCount * count, kPrefixKeysMax);
   const bool all = Walk(db, {}, false, prefix, [&](std::string_view key, const Version& version) {
     found.push_back({ScanHash(HashBytes(key)), {key, &version}});
     return found.size() <= most;
@@ -209,6 +216,7 @@ void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::stri
   Keyspace* keyspace = KeyspaceOf(db);
   NoteRange(db, {}, {});
   std::vector<HashIndex::Entry> entries;
+  int pieces = 0;
   do {
     entries.clear();
     *next = keyspace->index.Collect(cursor, count - page->size(), &entries);
@@ -229,7 +237,7 @@ void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::stri
       }
     }
     cursor = *next;
-  } while (*next != 0 && page->size() < count);
+  } while (*next != 0 && page->size() < count && ++pieces < kScanPiecesMax);
 }
 
 }  // namespace fluxkv::engine

@@ -232,8 +232,11 @@ TEST_CASE("isolation spec: a cleared or swapped database conflicts with who read
     engine::Database database({}, clock);
     std::unique_ptr<engine::Handle> handle = database.Attach();
     engine::Handle::Scope epoch(*handle);
-    const engine::Key x("x"), y("y");
+    const engine::Key x("x"), y("y"), z("z");
     engine::Transaction t(*handle), c(*handle);
+    c.BeginExclusive();  // to clear an empty database would change nothing
+    c.Put(0, z, TokenValue(9));
+    REQUIRE(c.Commit());
     REQUIRE(t.BeginSnapshot(Isolation::kSerializable, false));
     CHECK(t.Get(0, x) == nullptr);
     c.BeginExclusive();

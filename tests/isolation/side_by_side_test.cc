@@ -16,7 +16,7 @@
 namespace fluxkv::isolation {
 namespace {
 
-constexpr uint32_t kRounds = 60'000;
+constexpr uint32_t kRounds = 20'000;
 constexpr uint32_t kKeysEach = 24;  // makes the commits long enough to meet
 
 // Both threads wait here for each other, without sleeping, so that they go on together.
