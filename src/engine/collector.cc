@@ -152,6 +152,7 @@ void Collector::Round(bool look_at_held) {
   }
   Bury(&garbage_, &held_);
   FreeDroppedRoots();
+  filed_deadlines_.store(deadlines_.size(), std::memory_order_relaxed);
   handle_->reclaimer().AdoptOrphans();
   handle_->reclaimer().Collect();
   handle_->shared().retired_bytes.store(handle_->reclaimer().retired_bytes(),

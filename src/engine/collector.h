@@ -43,6 +43,7 @@ class Collector {
     active_expiry_.store(on);
     Wake();
   }
+  size_t filed_deadlines() const { return filed_deadlines_.load(std::memory_order_relaxed); }
 
  private:
   struct DroppedRoot {
@@ -76,6 +77,7 @@ class Collector {
   Stamp oldest_seen_ = 0;
   int64_t held_looked_at_ms_ = 0;
   std::atomic<bool> active_expiry_{true};
+  std::atomic<size_t> filed_deadlines_{0};  // a figure
 
   std::mutex mutex_;
   std::condition_variable wake_, vacuumed_;

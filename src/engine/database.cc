@@ -39,6 +39,7 @@ EngineStats Database::stats() const {
   });
   s.versions_kept = static_cast<uint64_t>(std::max<int64_t>(0, kept));
   s.expired_keys = store_->expired_keys.load(std::memory_order_relaxed);
+  s.filed_deadlines = store_->collector->filed_deadlines();
   s.live_snapshots = store_->snapshots.count();
   s.stamp = store_->stamp.load(std::memory_order_relaxed);
   const Stamp oldest = store_->snapshots.Oldest();

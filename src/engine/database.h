@@ -40,10 +40,11 @@ struct DatabaseStats {
 };
 
 struct EngineStats {
-  uint64_t used_bytes = 0;     // nodes, versions and index as the allocator rounds them
-  uint64_t retired_bytes = 0;  // unlinked, not yet freed
-  uint64_t expired_keys = 0;   // removed because their deadline passed
-  uint64_t versions_kept = 0;  // behind newest versions, held by snapshots
+  uint64_t used_bytes = 0;       // nodes, versions and index as the allocator rounds them
+  uint64_t retired_bytes = 0;    // unlinked, not yet freed
+  uint64_t expired_keys = 0;     // removed because their deadline passed
+  uint64_t filed_deadlines = 0;  // entries of the expiry queue
+  uint64_t versions_kept = 0;    // behind newest versions, held by snapshots
   uint64_t live_snapshots = 0;
   Stamp stamp = 0;             // newest
   Stamp oldest_snapshot = 0;   // 0: none
