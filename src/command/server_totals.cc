@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 
 #include <unistd.h>
 
@@ -18,13 +17,6 @@ uint64_t Load(const std::atomic<uint64_t>& value) {
 
 uint64_t PageBytes() {
   return static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
-uint64_t ResidentBytes() {
-  std::ifstream statm("/proc/self/statm");
-  uint64_t all_pages = 0, resident_pages = 0;
-  if (!(statm >> all_pages >> resident_pages)) return 0;
-  return resident_pages * PageBytes();
 }
 
 #ifdef FLUXKV_JEMALLOC
@@ -113,7 +105,7 @@ MemoryTotals ReadMemory(const Services& services) {
   memory.used_bytes = engine.used_bytes;
   memory.peak_bytes = std::max(memory.used_bytes, Load(services.stats.peak_used_bytes));
   memory.overhead_bytes = std::min(memory.used_bytes, engine.index_bytes + engine.list_bytes);
-  memory.rss_bytes = ResidentBytes();
+  memory.rss_bytes = services.server.resident_bytes();
   memory.system_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * PageBytes();
   memory.clients = TotalsOf(services.clients);
 #ifdef FLUXKV_JEMALLOC

@@ -34,6 +34,7 @@ class ServerControl {
   virtual std::vector<std::string> listen_addresses()
       const = 0;  // "tcp:127.0.0.1:6379", "unix:/tmp/x"
   virtual std::string executable() const = 0;
+  virtual uint64_t resident_bytes() const = 0;  // of the process; 0 if the system does not say
 };
 
 struct Services {

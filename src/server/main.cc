@@ -150,8 +150,7 @@ int Main(const std::vector<std::string>& arguments) {
 // a fork; pages that became free go back at once rather than after ten seconds, so that resident
 // memory follows the data.
 extern "C" const char* malloc_conf;
-const char* malloc_conf =
-    "thp:always,metadata_thp:auto,dirty_decay_ms:10,muzzy_decay_ms:0";
+const char* malloc_conf = "thp:always,metadata_thp:auto,dirty_decay_ms:10,muzzy_decay_ms:0";
 #endif
 
 int main(int argc, char** argv) {

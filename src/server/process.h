@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,8 @@ std::string ExecutablePath();
 
 // 40 hex digits that no other run has.
 std::string RandomRunId();
+// Resident memory of this process; 0 if the system does not say.
+uint64_t ResidentBytes();
 
 // Holds the pid while the process runs; removed in the end.
 class PidFile {

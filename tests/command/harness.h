@@ -101,6 +101,7 @@ class CommandHarness {
     size_t loops() const override { return 1; }
     std::vector<std::string> listen_addresses() const override { return {"tcp:127.0.0.1:6379"}; }
     std::string executable() const override { return "/usr/bin/fluxkv"; }
+    uint64_t resident_bytes() const override { return 64 << 20; }
 
    private:
     std::vector<std::string>& asked_;
