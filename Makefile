@@ -20,9 +20,9 @@ ISOLATION_SECONDS ?= 600
 # What each flavour is: the product, the tests' build (invariant checks on), and the two sanitizers.
 # The sanitizers replace malloc themselves, so jemalloc is left out there.
 FLAGS_release := -O3 -g -DNDEBUG $(if $(filter 1,$(LTO)),-flto=auto)
-FLAGS_debug   := -O1 -g
-FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -Wno-error=tsan
+FLAGS_debug   := -O1 -g1
+FLAGS_asan    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread -Wno-error=tsan
 JEMALLOC_release := 1
 JEMALLOC_debug   := 1
 
@@ -34,7 +34,8 @@ DEFINES  := -DSPDLOG_COMPILED_LIB -DSPDLOG_SHARED_LIB -DSPDLOG_FMT_EXTERNAL \
 CXXFLAGS += $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $(WARNINGS) $(DEFINES) -Isrc -I.
 LDLIBS   := $(if $(JEMALLOC_$(FLAVOUR)),-ljemalloc) -luv -lxxhash -lspdlog -lfmt
 QUIET    := $(if $(V),,@)
-COMPILE   = $(QUIET)$(CACHE) $(CXX) $(CXXFLAGS) -MMD -MP -c $< -o $@
+# Tests are not optimised: their thousands of asserts would take most of the build.
+COMPILE   = $(QUIET)$(CACHE) $(CXX) $(CXXFLAGS) $(if $(filter tests/%,$<),-O0) -MMD -MP -c $< -o $@
 LINK      = $(QUIET)$(CXX) $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $^ -o $@ $(LDLIBS)
 
 # Files are found, not listed. Support files of the tests are those that are no test and no program.
