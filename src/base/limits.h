@@ -19,8 +19,9 @@ static_assert(kLoopsMax + 16 <= kThreadsMax, "the server's other threads need ha
 // flags).
 inline constexpr size_t kKeyBytesMax = (size_t{1} << 30) - 1;
 inline constexpr size_t kValueBytesMax = (size_t{1} << 32) - 64;
-inline constexpr size_t kBulkBytesMax =
-    size_t{1} << 32;  // the most that proto-max-bulk-len may be set to, minus one
+// The most that proto-max-bulk-len may be set to: any argument may be a key.
+inline constexpr size_t kBulkBytesMax = kKeyBytesMax;
+static_assert(kBulkBytesMax <= kValueBytesMax);
 
 // One request.
 inline constexpr size_t kInlineRequestBytesMax = 64 * 1024;  // as Redis: PROTO_INLINE_MAX_SIZE

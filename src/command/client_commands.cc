@@ -216,7 +216,8 @@ void ClientUnblock(Context& c) {
   int64_t id = 0;
   if (!ReadInteger(c, 2, &id)) return;
   auto client = c.services.clients.Find(static_cast<uint64_t>(id));
-  if (client == nullptr || (client->flags.load(std::memory_order_relaxed) & kClientBlocked) == 0)
+  // A command that CLIENT PAUSE holds back has not begun to wait.
+  if (client == nullptr || !client->Has(kClientBlocked) || client->Has(kClientPaused))
     return c.reply.Integer(0);
   c.services.clients.Post(*client, kind);
   c.reply.Integer(1);

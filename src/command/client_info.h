@@ -1,7 +1,7 @@
 // The part of a connection that other loops may look at: CLIENT LIST, CLIENT KILL, INFO.
 // Threads: created by the connection's loop; the atomics are written by it and read by any
-// (relaxed: each is a figure for
-//          display); the strings are behind `mutex`; the constants never change after construction.
+// (relaxed: each is a figure for display), but for `flags`, which any loop may add kClientKilled
+// to; the strings are behind `mutex`; the constants never change after construction.
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,8 @@ enum ClientFlag : uint32_t {
   kClientNoEvict = 1 << 5,     // e
   kClientNoTouch = 1 << 6,     // T
   kClientCloseSoon = 1 << 7,   // c
-  kClientDirtyCas = 1 << 8,    // d
+  kClientPaused = 1 << 8,      // not shown: blocked by CLIENT PAUSE, not by a command
+  kClientKilled = 1 << 9,      // not shown: by CLIENT KILL; it runs no further command
 };
 
 struct ClientInfo {
@@ -42,12 +43,14 @@ struct ClientInfo {
   std::atomic<uint32_t> channels{0}, patterns{0}, shard_channels{0};
   std::atomic<int32_t> multi_commands{-1};
   std::atomic<uint32_t> watched{0};
-  std::atomic<uint64_t> input_bytes{0}, input_free_bytes{0}, arguments_bytes{0}, multi_bytes{0};
+  std::atomic<uint64_t> input_bytes{0}, input_free_bytes{0}, multi_bytes{0};
   std::atomic<uint64_t> output_buffer_bytes{0}, output_bytes{0},
       output_parts{0};  // allocated buffer; waiting; pieces waiting
   std::atomic<uint64_t> total_bytes{0};
   std::atomic<uint64_t> commands{0};
   std::atomic<uint64_t> net_input_bytes{0}, net_output_bytes{0};  // since it connected
+
+  bool Has(ClientFlag flag) const { return (flags.load(std::memory_order_relaxed) & flag) != 0; }
 
   mutable std::mutex mutex;
   std::string name;             // guarded by mutex

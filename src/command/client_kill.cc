@@ -74,22 +74,26 @@ bool Matches(const Filter& filter, const ClientInfo& client, const ClientInfo& m
   if (filter.type && TypeOf(client) != *filter.type) return false;
   if (filter.id && client.id != *filter.id) return false;
   if (filter.skip_me && client.id == me.id) return false;
+  if (client.Has(kClientCloseSoon)) return false;
   if (filter.age_s_min && (now_ms - client.created_ms) / 1000 < *filter.age_s_min) return false;
   return true;
 }
 
-// Other clients go when their loop looks at its mailbox; this one after its reply.
+// Another client runs no command that begins after its flag is set; its connection goes when its
+// loop looks at its mailbox. This one goes after its reply.
 size_t Kill(Context& c, const Filter& filter) {
   size_t killed = 0;
   int64_t now_ms = c.services.clock.now_ms();
   for (const auto& client : c.services.clients.All()) {
     if (!Matches(filter, *client, *c.session.info, now_ms)) continue;
-    ++killed;
     if (client->id == c.session.info->id) {
       c.session.close_after_reply = true;
     } else {
+      uint32_t before = client->flags.fetch_or(kClientKilled, std::memory_order_relaxed);
+      if ((before & kClientKilled) != 0) continue;  // by another loop meanwhile
       c.services.clients.Post(*client, Delivery::Kind::kKill);
     }
+    ++killed;
   }
   return killed;
 }

@@ -18,9 +18,9 @@ std::string Figure(const std::atomic<T>& value) {
 std::string FlagLetters(uint32_t flags) {
   // In Redis's order.
   constexpr std::pair<uint32_t, char> kLetters[] = {
-      {kClientMonitor, 'O'},    {kClientPubSub, 'P'},   {kClientMulti, 'x'},
-      {kClientBlocked, 'b'},    {kClientDirtyCas, 'd'}, {kClientCloseSoon, 'c'},
-      {kClientUnixSocket, 'U'}, {kClientNoEvict, 'e'},  {kClientNoTouch, 'T'}};
+      {kClientMonitor, 'O'}, {kClientPubSub, 'P'},    {kClientMulti, 'x'},
+      {kClientBlocked, 'b'}, {kClientCloseSoon, 'c'}, {kClientUnixSocket, 'U'},
+      {kClientNoEvict, 'e'}, {kClientNoTouch, 'T'}};
   std::string letters;
   for (const auto& [flag, letter] : kLetters) {
     if ((flags & flag) != 0) letters += letter;
@@ -80,7 +80,7 @@ std::string ClientLine(const ClientInfo& client, int64_t now_ms) {
   add("watch", Figure(client.watched));
   add("qbuf", Figure(client.input_bytes));
   add("qbuf-free", Figure(client.input_free_bytes));
-  add("argv-mem", Figure(client.arguments_bytes));
+  add("argv-mem", "0");  // arguments stay in the query buffer
   add("multi-mem", Figure(client.multi_bytes));
   add("rbs", buffer);
   add("rbp", buffer);

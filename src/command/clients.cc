@@ -22,7 +22,9 @@ std::vector<std::shared_ptr<ClientInfo>> ClientRegistry::All() const {
   {
     std::lock_guard lock(mutex_);
     all.reserve(clients_.size());
-    for (const auto& [id, info] : clients_) all.push_back(info);
+    for (const auto& [id, info] : clients_) {
+      if (!info->Has(kClientKilled)) all.push_back(info);
+    }
   }
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a->id < b->id; });
   return all;
@@ -31,7 +33,7 @@ std::vector<std::shared_ptr<ClientInfo>> ClientRegistry::All() const {
 std::shared_ptr<ClientInfo> ClientRegistry::Find(uint64_t id) const {
   std::lock_guard lock(mutex_);
   auto at = clients_.find(id);
-  return at == clients_.end() ? nullptr : at->second;
+  return at == clients_.end() || at->second->Has(kClientKilled) ? nullptr : at->second;
 }
 
 void ClientRegistry::Post(const ClientInfo& to, Delivery::Kind kind) const {
@@ -55,7 +57,8 @@ void ClientRegistry::RemoveMonitor(uint64_t id) {
 void ClientRegistry::PostMonitorLine(std::string line) const {
   auto delivery = std::make_shared<Delivery>();
   delivery->kind = Delivery::Kind::kMonitorLine;
-  delivery->payload = std::move(line);
+  delivery->message =
+      std::make_shared<const Delivery::Message>(Delivery::Message{{}, std::move(line)});
   std::vector<std::vector<uint64_t>> by_loop(mailboxes_.size());
   {
     std::lock_guard lock(mutex_);

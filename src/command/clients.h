@@ -25,7 +25,7 @@ class ClientRegistry {
   void Add(std::shared_ptr<ClientInfo> info);
   void Remove(uint64_t id);
   size_t size() const { return size_.load(std::memory_order_relaxed); }
-  // In order of id.
+  // All and Find leave out those that were killed. In order of id.
   std::vector<std::shared_ptr<ClientInfo>> All() const;
   std::shared_ptr<ClientInfo> Find(uint64_t id) const;
   void Post(const ClientInfo& to, Delivery::Kind kind) const;

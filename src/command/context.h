@@ -28,7 +28,7 @@
 namespace fluxkv::command {
 
 struct Services;  // command/services.h
-class LoopState;  // command/loop_state.h
+class LoopState;  // command/services.h
 
 struct Context {
   std::span<const std::string_view>

@@ -307,18 +307,18 @@ void Dispatcher::WriteDelivery(const Session& session, const Delivery& delivery,
     writer.PushHeader(pattern ? 4 : 3);
     writer.Bulk(kind);
     if (pattern) writer.Bulk(delivery.pattern);
-    writer.Bulk(delivery.channel);
-    writer.Bulk(delivery.payload);
+    writer.Bulk(delivery.message->channel);
+    writer.Bulk(delivery.message->payload);
   };
   switch (delivery.kind) {
     case Delivery::Kind::kMessage:
-      return push("message", session.channels, delivery.channel);
+      return push("message", session.channels, delivery.message->channel);
     case Delivery::Kind::kPatternMessage:
       return push("pmessage", session.patterns, delivery.pattern);
     case Delivery::Kind::kShardMessage:
-      return push("smessage", session.shard_channels, delivery.channel);
+      return push("smessage", session.shard_channels, delivery.message->channel);
     case Delivery::Kind::kMonitorLine:
-      if (session.monitoring) writer.SimpleString(delivery.payload);
+      if (session.monitoring) writer.SimpleString(delivery.message->payload);
       return;
     case Delivery::Kind::kKill:
     case Delivery::Kind::kUnblockTimeout:

@@ -37,6 +37,7 @@ class QueueRunner {
     uint32_t db = 0;
     uint64_t ns = 0;
     std::string error;
+    std::vector<size_t> redacted;
   };
 
   Mode Plan();
@@ -179,7 +180,8 @@ void QueueRunner::RunOne(size_t index, resp::Output& output) {
   queued.command->handler(context);
   uint64_t ns = loop_.stopwatch.Nanoseconds(loop_.stopwatch.Read() - begin);
   CHECK(context.parked == nullptr);
-  ran_[index] = {session_.db, ns, std::string(reply.error_code())};
+  ran_[index] = {session_.db, ns, std::string(reply.error_code()),
+                 std::exchange(loop_.redacted, {})};
 }
 
 // After the commit: events, then what was held back, then the replies in order.
@@ -196,8 +198,9 @@ void QueueRunner::Answer() {
 
 void QueueRunner::Record(size_t index) {
   const QueuedCommand& queued = queue_[index];
-  const Ran& ran = ran_[index];
+  Ran& ran = ran_[index];
   arguments_.assign(queued.arguments.begin(), queued.arguments.end());
+  loop_.redacted = std::move(ran.redacted);
   RecordCall(context_.services, loop_,
              {session_, *queued.command, arguments_, ran.db, ran.ns, ran.error});
 }

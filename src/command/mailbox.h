@@ -13,18 +13,22 @@ namespace fluxkv::command {
 
 struct Delivery {
   enum class Kind : uint8_t {
-    kMessage,         // channel, payload
-    kPatternMessage,  // pattern, channel, payload
-    kShardMessage,    // channel, payload
-    kMonitorLine,     // payload: the line without '+' and CRLF
-    kKill,  // close the connection after what is already written to it has been tried to send
+    kMessage,         // message
+    kPatternMessage,  // pattern, message
+    kShardMessage,    // message
+    kMonitorLine,     // message, its payload: the line without '+' and CRLF
+    kKill,  // close the connection after what is already written to it has been tried to send once
     kUnblockTimeout,  // CLIENT UNBLOCK id TIMEOUT
     kUnblockError,    // CLIENT UNBLOCK id ERROR
   };
+  // Shared by the deliveries of one PUBLISH, which may be many patterns' and as many payloads long.
+  struct Message {
+    std::string channel;
+    std::string payload;
+  };
   Kind kind = Kind::kMessage;
-  std::string pattern;
-  std::string channel;
-  std::string payload;
+  std::string pattern{};
+  std::shared_ptr<const Message> message{};
 };
 
 class Mailbox {

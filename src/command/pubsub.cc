@@ -27,6 +27,7 @@ void PubSub::Subscribe(ChannelKind kind, const std::string& channel, uint64_t cl
                        uint32_t loop) {
   std::lock_guard lock(mutex_);
   TableOf(kind)[channel].push_back({client_id, loop});
+  if (kind == ChannelKind::kPattern) patterns_copy_.reset();
   total_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -42,34 +43,45 @@ void PubSub::Unsubscribe(ChannelKind kind, const std::string& channel, uint64_t 
   });
   CHECK(at != subscribers.end());
   subscribers.erase(at);
+  if (kind == ChannelKind::kPattern) patterns_copy_.reset();
   if (subscribers.empty()) table.erase(row);
   total_.fetch_sub(1, std::memory_order_relaxed);
 }
 
+std::shared_ptr<const PubSub::Patterns> PubSub::PatternsNow() {
+  if (patterns_copy_ == nullptr) {
+    patterns_copy_ = std::make_shared<const Patterns>(patterns_.begin(), patterns_.end());
+  }
+  return patterns_copy_;
+}
+
 size_t PubSub::Publish(std::string_view channel, std::string_view payload, bool shard) {
   if (empty()) return 0;
-  std::vector<std::pair<std::vector<Subscriber>, std::shared_ptr<const Delivery>>> messages;
-  auto add = [&](Delivery::Kind kind, std::string_view pattern, const std::vector<Subscriber>& to) {
-    messages.emplace_back(
-        to, std::make_shared<const Delivery>(
-                Delivery{kind, std::string(pattern), std::string(channel), std::string(payload)}));
-  };
+  std::vector<Subscriber> exact_to;
+  std::shared_ptr<const Patterns> patterns;
   {
     std::lock_guard lock(mutex_);
     const Table& exact = shard ? shard_channels_ : channels_;
-    if (auto row = exact.find(channel); row != exact.end()) {
-      add(shard ? Delivery::Kind::kShardMessage : Delivery::Kind::kMessage, {}, row->second);
-    }
-    if (!shard) {
-      for (const auto& [pattern, to] : patterns_) {
-        if (GlobMatch(pattern, channel)) add(Delivery::Kind::kPatternMessage, pattern, to);
-      }
-    }
+    if (auto row = exact.find(channel); row != exact.end()) exact_to = row->second;
+    if (!shard && !patterns_.empty()) patterns = PatternsNow();
   }
   size_t receivers = 0;
-  for (const auto& [to, delivery] : messages) {
+  std::shared_ptr<const Delivery::Message> message;
+  auto post = [&](Delivery::Kind kind, const std::string& pattern,
+                  const std::vector<Subscriber>& to) {
+    if (message == nullptr) {
+      message = std::make_shared<const Delivery::Message>(
+          Delivery::Message{std::string(channel), std::string(payload)});
+    }
     receivers += to.size();
-    Post(to, delivery);
+    Post(to, std::make_shared<const Delivery>(Delivery{kind, pattern, message}));
+  };
+  if (!exact_to.empty()) {
+    post(shard ? Delivery::Kind::kShardMessage : Delivery::Kind::kMessage, {}, exact_to);
+  }
+  if (patterns == nullptr) return receivers;
+  for (const auto& [pattern, to] : *patterns) {
+    if (GlobMatch(pattern, channel)) post(Delivery::Kind::kPatternMessage, pattern, to);
   }
   return receivers;
 }
@@ -87,9 +99,14 @@ void PubSub::Post(const std::vector<Subscriber>& to,
 
 std::vector<std::string> PubSub::Channels(ChannelKind kind, std::string_view glob) const {
   std::vector<std::string> names;
-  std::lock_guard lock(mutex_);
-  for (const auto& [name, subscribers] : TableOf(kind)) {
-    if (glob.empty() || GlobMatch(glob, name)) names.push_back(name);
+  {
+    std::lock_guard lock(mutex_);
+    const Table& table = TableOf(kind);
+    names.reserve(table.size());
+    for (const auto& [name, subscribers] : table) names.push_back(name);
+  }
+  if (!glob.empty()) {
+    std::erase_if(names, [&](const std::string& name) { return !GlobMatch(glob, name); });
   }
   return names;
 }

@@ -87,7 +87,9 @@ void Shutdown(Context& c) {
     return c.reply.Error(
         "ERR SHUTDOWN SAVE is not supported by this version of fluxkv: it keeps data in memory "
         "only");
-  // No reply: the end of the connection is the answer, as clients expect it.
+  // No reply: the end of the connection is the answer, as clients expect it. Nothing that was sent
+  // behind it runs.
+  c.session.close_after_reply = true;
   c.services.server.Shutdown(now ? ServerControl::ShutdownMode::kNow
                                  : ServerControl::ShutdownMode::kGraceful);
 }

@@ -23,9 +23,11 @@ void UnsubscribeAll(Session& session, PubSub& pubsub, ChannelKind kind,
 
 void SetFlag(Session& session, ClientFlag flag, bool on) {
   std::atomic<uint32_t>& flags = session.info->flags;
-  uint32_t before = flags.load(std::memory_order_relaxed);
-  flags.store(on ? before | flag : before & ~static_cast<uint32_t>(flag),
-              std::memory_order_relaxed);
+  if (on) {
+    flags.fetch_or(flag, std::memory_order_relaxed);
+  } else {
+    flags.fetch_and(~static_cast<uint32_t>(flag), std::memory_order_relaxed);
+  }
 }
 
 void SelectDatabase(Session& session, uint32_t db) {

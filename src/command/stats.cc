@@ -13,6 +13,7 @@ void LoopStats::CountError(std::string_view code) {
   reply_errors.Add(1);
   std::lock_guard lock(errors_mutex);
   auto at = errors.find(code);
+  if (at == errors.end() && errors.size() >= kErrorCodesMax) return;
   if (at == errors.end()) at = errors.emplace(std::string(code), 0).first;
   ++at->second;
 }

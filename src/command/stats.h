@@ -61,9 +61,12 @@ struct CommandStats {
   }
 };
 
+inline constexpr size_t kErrorCodesMax = 128;  // as Redis: ERROR_STATS_NUMBER
+
 struct LoopStats {
   explicit LoopStats(size_t commands) : per_command(commands) {}
-  // An error reply, by its first word.
+  // An error reply, by its first word. Of new words, those above kErrorCodesMax are only counted in
+  // reply_errors.
   void CountError(std::string_view code);
   void Reset();
   std::vector<CommandStats> per_command;  // by the command's number in the table (subcommands too)

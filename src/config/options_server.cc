@@ -132,7 +132,8 @@ constexpr Option kRows[] = {
      .high = static_cast<int64_t>(limits::kBulkBytesMax),
      .fallback = "512mb",
      .field = &Settings::proto_max_bulk_bytes,
-     .comment = "Largest single argument or value of a string."},
+     .comment =
+         "Largest single argument or value of a string; less than 1gb, as any may be a key."},
     {.name = "limits.client_query_buffer_limit",
      .redis_name = "client-query-buffer-limit",
      .type = Type::kMemory,

@@ -14,9 +14,7 @@ constexpr int kIncludeDepthMax = 8;
 constexpr size_t kAssignmentsMax = 100000;
 
 // Directives of Redis that this server knows of and leaves out.
-constexpr std::string_view kIgnored[] = {"rename-command",
-                                         "user",
-                                         "loadmodule",
+constexpr std::string_view kIgnored[] = {"loadmodule",
                                          "loadmodule-ex",
                                          "sentinel",
                                          "io-threads-do-reads",
@@ -28,6 +26,47 @@ constexpr std::string_view kIgnored[] = {"rename-command",
 bool Ignored(const std::string& name) {
   return name.starts_with("tls-") ||
          std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
+}
+
+// What a redis.conf may say of the default user: all of these, in any order, and nothing else.
+struct UserRule {
+  std::string_view name, other_name;
+  bool required;
+};
+constexpr UserRule kAllowAll[] = {{"on", "on", true},
+                                  {"nopass", "nopass", true},
+                                  {"~*", "allkeys", true},
+                                  {"&*", "allchannels", true},
+                                  {"+@all", "allcommands", true},
+                                  {"sanitize-payload", "sanitize-payload", false}};
+
+bool AllowsAll(const std::vector<std::string>& words) {
+  if (words.empty() || words[0] != "default") return false;
+  auto has = [&](const UserRule& rule, const std::string& word) {
+    return ToLower(word) == rule.name || ToLower(word) == rule.other_name;
+  };
+  for (const UserRule& rule : kAllowAll) {
+    bool given = std::any_of(words.begin() + 1, words.end(),
+                             [&](const std::string& word) { return has(rule, word); });
+    if (rule.required && !given) return false;
+  }
+  return std::all_of(words.begin() + 1, words.end(), [&](const std::string& word) {
+    return std::any_of(std::begin(kAllowAll), std::end(kAllowAll),
+                       [&](const UserRule& rule) { return has(rule, word); });
+  });
+}
+
+// Restrictions that this server cannot enforce. A server that ignored them would be open to whom
+// they were to keep out. Empty: none.
+std::string_view Unenforceable(const std::string& name, const std::vector<std::string>& words) {
+  if (name == "rename-command") {
+    return "rename-command: this version renames and disables no commands; remove the line";
+  }
+  if (name == "user" && !AllowsAll(words)) {
+    return "user: this version has no access lists, allowed is \"user default on nopass ~* &* "
+           "+@all\"; a password is set with requirepass";
+  }
+  return {};
 }
 
 std::string_view Trim(std::string_view line) {
@@ -68,6 +107,9 @@ class Reader {
     std::string name = ToLower((*words)[0]);
     words->erase(words->begin());
     if (name == "include") return Include(*words, path, where, depth);
+    std::string_view refusal = Unenforceable(name, *words);
+    if (!refusal.empty()) return Status::Error(where + ": " + std::string(refusal));
+    if (name == "user") return {};
     const OptionName* found = FindOption(name);
     if (found == nullptr) {
       if (!Ignored(name)) return Status::Error(where + ": " + UnknownOption(name));

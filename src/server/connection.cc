@@ -111,8 +111,11 @@ bool Connection::RunBatch(size_t count) {
   for (size_t i = 0; i < count && go_on; ++i) {
     EventLoop::Request& request = batch[i];
     go_on = RunOne(request.unread_before, request.unread_behind, request.arguments);
-    if (request.arguments.capacity() > kBatchArgumentsKept) {
-      std::vector<std::string_view>().swap(request.arguments);
+  }
+  // With the one that was not whole, and those that were not run.
+  for (size_t i = 0; i < std::min(count + 1, batch.size()); ++i) {
+    if (batch[i].arguments.capacity() > kBatchArgumentsKept) {
+      std::vector<std::string_view>().swap(batch[i].arguments);
     }
   }
   return go_on;
@@ -120,6 +123,10 @@ bool Connection::RunBatch(size_t count) {
 
 bool Connection::RunOne(size_t unread_before, size_t unread_behind,
                         std::span<const std::string_view> arguments) {
+  if (session_.info->Has(command::kClientKilled)) [[unlikely]] {
+    Kill();
+    return false;
+  }
   if (Paused(arguments)) [[unlikely]] {
     PutBack(unread_before);
     Wait(Waits::kPaused);
@@ -161,11 +168,10 @@ bool Connection::OutputTaken() {
 
 void Connection::RefuseProtocol() {
   resp::Writer writer(*filling_, session_.protocol);
-  std::string text = protocol_error_;
-  if (!text.starts_with("ERR ")) text = "ERR Protocol error: " + text;
-  writer.Error(text);
-  loop_.log().Verbose("Protocol error ({}) from client id={} addr={}", protocol_error_, id(),
-                      session_.info->address);
+  writer.Error(protocol_error_);
+  loop_.stats().CountError(writer.error_code());
+  loop_.log().Verbose("Client id={} addr={} is closed: {}", id(), session_.info->address,
+                      protocol_error_);
   CloseAfterOutput();
 }
 
@@ -180,11 +186,15 @@ void Connection::PutBack(size_t unread_bytes) {
 void Connection::Wait(Waits reason) {
   waits_ = reason;
   if (reason == Waits::kOutput) return;
+  if (reason == Waits::kPaused) session_.info->flags.fetch_or(command::kClientPaused, kRelaxed);
   ShowBlocked(reason == Waits::kPaused || parked_->command->blocked());
   loop_.AddWaiting(*this);
 }
 
 void Connection::StopWaiting() {
+  if (waits_ == Waits::kPaused) {
+    session_.info->flags.fetch_and(~uint32_t{command::kClientPaused}, kRelaxed);
+  }
   waits_ = Waits::kNot;
   ShowBlocked(false);
   loop_.RemoveWaiting(*this);
@@ -216,10 +226,12 @@ void Connection::AfterExecute() {
   if (!closed_ && (draining_ || output_size() > 0)) loop_.ScheduleFlush(*this);
 }
 
-// The client sends no more. What it sent is still answered, but nobody waits for it (WAIT).
+// The client sends no more. What it sent is still answered, but nobody waits for it (WAIT, or the
+// end of a pause).
 void Connection::AfterInputEnd() {
   reading_ = false;
-  if (waits_ == Waits::kParked && parked_->command->blocked()) return Close();
+  bool blocked = waits_ == Waits::kParked && parked_->command->blocked();
+  if (blocked || waits_ == Waits::kPaused) return Close();
   AfterExecute();
 }
 
@@ -242,6 +254,7 @@ void Connection::Resume() {
 }
 
 void Connection::ResumeParked() {
+  if (session_.info->Has(command::kClientKilled)) return Kill();
   bool done = false;
   {
     engine::Handle::Scope in_epoch(loop_.state().handle);
@@ -277,10 +290,10 @@ void Connection::Unblock(bool with_error) {
 
 void Connection::Deliver(const command::Delivery& delivery) {
   using Kind = command::Delivery::Kind;
-  if (closed_ || draining_) return;
+  if (closed_) return;
+  if (delivery.kind == Kind::kKill) return Kill();
+  if (draining_) return;
   switch (delivery.kind) {
-    case Kind::kKill:
-      return CloseAfterOutput();
     case Kind::kUnblockTimeout:
     case Kind::kUnblockError:
       return Unblock(delivery.kind == Kind::kUnblockError);
@@ -296,10 +309,18 @@ size_t Connection::output_held() const {
          (parked_ != nullptr ? parked_->reply.bytes_held() : 0);
 }
 
-// client-output-buffer-limit. False when the connection was closed for it.
+// CLIENT KILL: what the socket takes at once is still sent.
+void Connection::Kill() {
+  if (TryWrite()) Close();
+}
+
+// client-output-buffer-limit. False when the connection was closed for it. A client in MONITOR is
+// fed by others like a subscriber and is given a subscriber's limits; by those of its class in
+// Redis (normal, without limits) one that does not read would take all memory.
 bool Connection::CheckOutputLimit() {
-  auto client_class =
-      session_.subscriptions() > 0 ? config::ClientClass::kPubsub : config::ClientClass::kNormal;
+  auto client_class = session_.subscriptions() > 0 || session_.monitoring
+                          ? config::ClientClass::kPubsub
+                          : config::ClientClass::kNormal;
   const config::OutputBufferLimit& limit =
       loop_.services().config.settings().output_buffer_limit(client_class);
   auto held = static_cast<int64_t>(output_held());
@@ -352,8 +373,11 @@ void Connection::Visit(int64_t now_ms) {
   }
   int64_t idle_ms = now_ms - session_.info->last_active_ms.load(kRelaxed);
   int64_t timeout_s = loop_.services().config.settings().timeout_s.load(kRelaxed);
-  if (timeout_s > 0 && idle_ms > timeout_s * 1000 && waits_ == Waits::kNot &&
-      !session_.monitoring && session_.subscriptions() == 0) {
+  // One that takes its replies, however slowly, is not idle.
+  int64_t unused_ms = std::min(idle_ms, now_ms - last_progress_ms_);
+  bool working = waits_ == Waits::kParked || waits_ == Waits::kPaused;
+  if (timeout_s > 0 && unused_ms > timeout_s * 1000 && !working && !session_.monitoring &&
+      session_.subscriptions() == 0) {
     loop_.log().Verbose("Closing idle client id={} addr={}", id(), session_.info->address);
     return Close();
   }

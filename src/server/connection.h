@@ -104,6 +104,7 @@ class Connection {
   void FinishParked();
   void Unblock(bool with_error);
   bool CheckOutputLimit();
+  void Kill();
   void CloseOverLimit(std::string_view limit);
   void CheckQueryLimit();
   void ShowBlocked(bool blocked);

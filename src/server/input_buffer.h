@@ -5,10 +5,11 @@
 //   std::span<char> room = input.Room(loop_buffer, wanted);    // read into it
 //   input.Received(room.data(), count);
 //   ... input.unread(), input.Skip(consumed) ...
-//   input.Settle(wanted);                                      // before the loop's buffer is
-//   reused
+//   input.Settle(wanted);                     // before the loop's buffer is reused
 //
 // I1. unread() stays where it is from Received to the next Room or Settle.
+// I2. A length that a client announces costs no memory: the buffer is at most about twice as large
+//     as what it has really sent.
 // Threads: the connection's loop. Owns: its own buffer, never the loop's.
 #pragma once
 
@@ -38,13 +39,16 @@ class InputBuffer {
   size_t peak() const { return peak_; }
 
   // Where the next read goes: the loop's buffer when nothing waits here and none is owned, else
-  // the free end of the own one, made large enough for `wanted` bytes.
+  // the free end of the own one, which grows towards `wanted` more bytes.
   std::span<char> Room(std::span<char> loop_buffer, size_t wanted) {
     if (own_ == nullptr) {
       DCHECK(size() == 0);
       return loop_buffer;
     }
-    Reserve(std::max(wanted, kReadBytesMin));
+    // The end of a large argument is read into what is left, rather than moved for the read's sake.
+    bool ends_large = wanted > 0 && size() >= kFirstBytesMax;
+    size_t least = ends_large ? std::min(wanted, kReadBytesMin) : kReadBytesMin;
+    if (capacity_ - end_ < least) Reserve(Growth(wanted));
     return {own_ + end_, capacity_ - end_};
   }
 
@@ -69,7 +73,7 @@ class InputBuffer {
       return;
     }
     if (size() > 0) {
-      Move(size() + std::max(wanted, kReadBytesMin));
+      Move(size() + Growth(wanted));
     } else {
       data_ = nullptr;
       begin_ = end_ = 0;
@@ -90,15 +94,21 @@ class InputBuffer {
   void ResetPeak() { peak_ = size(); }
 
  private:
+  static constexpr size_t kFirstBytesMax = 64 * 1024;
+
+  // Room for what is wanted as far as the client has shown that it sends: as much again as it has
+  // sent, so that the exact size is taken when half is here.
+  size_t Growth(size_t wanted) const {
+    return std::max(std::min(wanted, std::max(kFirstBytesMax, size())), kReadBytesMin);
+  }
+
   void Reserve(size_t room) {
-    if (capacity_ - end_ >= room) return;
     if (capacity_ - size() >= room && begin_ >= size()) {
       std::memcpy(own_, own_ + begin_, size());
       end_ -= begin_;
       begin_ = 0;
     } else {
-      Move(
-          std::max(size() + room, size() * 2));  // doubling: each byte is moved a few times at most
+      Move(size() + std::max(room, size() / 2));  // so each byte is moved a few times at most
     }
   }
 

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "engine/handle.h"
 #include "server/process.h"
 #include "server/sockets.h"
 
@@ -211,7 +212,11 @@ void Server::SampleFigures() {
   stats.ops_per_second.store(rate(now.commands, before.commands), kRelaxed);
   stats.input_bytes_per_second.store(rate(now.input_bytes, before.input_bytes), kRelaxed);
   stats.output_bytes_per_second.store(rate(now.output_bytes, before.output_bytes), kRelaxed);
-  uint64_t used = services_->database.used_bytes();
+  uint64_t used = 0;
+  {
+    engine::Handle::Scope in_epoch(loops_[0]->state().handle);
+    used = services_->database.used_bytes();
+  }
   if (used > stats.peak_used_bytes.load(kRelaxed)) stats.peak_used_bytes.store(used, kRelaxed);
 }
 

@@ -26,6 +26,7 @@
 #include "command/services.h"
 #include "server/event_loop.h"
 #include "server/listener.h"
+#include "server/process.h"
 
 namespace fluxkv::server {
 
@@ -54,6 +55,7 @@ class Server : public command::ServerControl {
   size_t loops() const override { return loops_.size(); }
   std::vector<std::string> listen_addresses() const override { return acceptor_.addresses(); }
   std::string executable() const override { return executable_; }
+  uint64_t resident_bytes() const override { return ResidentBytes(); }
 
  private:
   struct Sample {

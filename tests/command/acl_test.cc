@@ -40,6 +40,9 @@ TEST_CASE("absent parts and small commands") {
   CHECK(h.Run({"MONITOR"}) == "OK");
   CHECK(h.Run({"SHUTDOWN", "ABORT"}) == "(error) ERR No shutdown in progress.");
   CHECK(h.Run({"SHUTDOWN", "SAVE", "NOSAVE"}) == "(error) ERR syntax error");
+  CHECK_FALSE(h.session().close_after_reply);
+  CHECK(h.Run({"SHUTDOWN", "NOSAVE"}) == "");
+  CHECK(h.session().close_after_reply);  // nothing that was sent behind it runs
 }
 
 }  // namespace

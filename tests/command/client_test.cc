@@ -37,8 +37,12 @@ TEST_CASE("kill") {
   CHECK(h.Run({"CLIENT", "KILL", "ID", "10", "wrong"}) == "(error) ERR syntax error");
   CHECK(h.Run({"CLIENT", "KILL", "USER", "nobody"}) == "(error) ERR No such user 'nobody'");
   CHECK(h.Run({"CLIENT", "KILL", "SKIPME", "yes"}) == "(integer) 1");
+  CHECK(h.session(1).info->Has(kClientKilled));
+  CHECK(h.Run({"CLIENT", "KILL", "ID", "2"}) == "(integer) 0");  // it is already
+  std::string left = h.Run({"CLIENT", "LIST"});
+  CHECK_FALSE(Has(left, "id=2 "));
   CHECK_FALSE(h.session().close_after_reply);
-  CHECK(h.Run({"CLIENT", "KILL", "SKIPME", "no"}) == "(integer) 2");
+  CHECK(h.Run({"CLIENT", "KILL", "SKIPME", "no"}) == "(integer) 1");
   CHECK(h.session().close_after_reply);
 }
 

@@ -11,6 +11,15 @@ bool Has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
+TEST_CASE("error codes are counted one by one up to a bound") {
+  LoopStats stats(0);
+  for (int i = 0; i < 200; ++i) stats.CountError("CODE" + std::to_string(i));
+  stats.CountError("CODE0");
+  CHECK(stats.errors.size() == 128);
+  CHECK(stats.errors["CODE0"] == 2);
+  CHECK(stats.reply_errors.value() == 201);
+}
+
 TEST_CASE("sections") {
   CommandHarness h;
   std::string usual = h.Run({"INFO"});

@@ -266,6 +266,25 @@ TEST_CASE("MONITOR shows what EXEC ran, then EXEC") {
   CHECK(lines[1].ends_with("\"EXEC\""));
 }
 
+TEST_CASE("MONITOR sees no password of a HELLO in EXEC, whatever stands behind it") {
+  CommandHarness h;
+  h.session(1).monitoring = true;
+  h.services().clients.AddMonitor(h.session(1).info->id, 0);
+  h.Set("slowlog-log-slower-than", "0");
+  h.Run({"MULTI"});
+  h.Run({"HELLO", "2", "AUTH", "default", "secret"});
+  h.Run({"PUBLISH", "news", "x"});
+  h.Run({"SET", "k", "v"});
+  h.Run({"EXEC"});
+  std::string seen;
+  for (const std::string& line : h.Messages(1)) seen += line + "\n";
+  CHECK(seen.find("\"SET\" \"k\" \"v\"") != std::string::npos);
+  CHECK(seen.find("secret") == std::string::npos);
+  std::string slow = h.Run({"SLOWLOG", "GET", "-1"});
+  CHECK(slow.find("HELLO") != std::string::npos);
+  CHECK(slow.find("secret") == std::string::npos);
+}
+
 TEST_CASE("the queue is bounded like the query buffer") {
   CommandHarness h;
   h.Set("client-query-buffer-limit", "1mb");

@@ -90,6 +90,33 @@ TEST_CASE("shard channels are a world of their own") {
   CHECK(h.Run({"SUNSUBSCRIBE", "a"}, 1) == "[\"sunsubscribe\", \"a\", (integer) 0]");
 }
 
+class Recorder : public Mailbox {
+ public:
+  void Post(std::vector<uint64_t>, std::shared_ptr<const Delivery> delivery) override {
+    deliveries.push_back(std::move(delivery));
+  }
+  void Wake() override {}
+  std::vector<std::shared_ptr<const Delivery>> deliveries;
+};
+
+TEST_CASE("the deliveries of one message share its bytes") {
+  Recorder recorder;
+  PubSub pubsub;
+  pubsub.SetMailboxes({&recorder});
+  pubsub.Subscribe(ChannelKind::kChannel, "news", 1, 0);
+  for (const char* pattern : {"*", "n*", "x*"}) {
+    pubsub.Subscribe(ChannelKind::kPattern, pattern, 1, 0);
+  }
+  CHECK(pubsub.Publish("news", "payload", /*shard=*/false) == 3);
+  REQUIRE(recorder.deliveries.size() == 3);
+  CHECK(recorder.deliveries[0]->message->payload == "payload");
+  for (const auto& delivery : recorder.deliveries) {
+    CHECK(delivery->message == recorder.deliveries[0]->message);
+  }
+  pubsub.Unsubscribe(ChannelKind::kPattern, "n*", 1, 0);
+  CHECK(pubsub.Publish("news", "payload", /*shard=*/false) == 2);
+}
+
 TEST_CASE("PUBSUB looks at them") {
   CommandHarness h;
   h.Run({"SUBSCRIBE", "news.a", "news.b"}, 1);

@@ -120,7 +120,7 @@ TEST_CASE("TOML: mistakes name file, line and what is allowed") {
 
 TEST_CASE("redis.conf: translated, with notes of what is ignored") {
   TempDir dir;
-  dir.Write("more.conf", "maxmemory 100mb\nrename-command FLUSHALL \"\"\n");
+  dir.Write("more.conf", "maxmemory 100mb\nloadmodule x.so\nuser default on nopass ~* &* +@all\n");
   std::string path = dir.Write("redis.conf",
                                "# comment\n\nport 7000\nbind 127.0.0.1 -::1\r\n"
                                "save 900 1\nsave \"\"\nappendonly yes\ntls-port 6380\n"
@@ -140,7 +140,7 @@ TEST_CASE("redis.conf: translated, with notes of what is ignored") {
   CHECK(loaded.config->Text("appendonly") == "no");
   REQUIRE(loaded.notes.size() == 5);
   CHECK(loaded.notes[0] == path + ":8: tls-port: ignored, this version does not have it");
-  CHECK(loaded.notes[1].find("more.conf:2: rename-command: ignored") != std::string::npos);
+  CHECK(loaded.notes[1].find("more.conf:2: loadmodule: ignored") != std::string::npos);
   CHECK(loaded.notes[2].find(":5: save \"900\" \"1\": ignored, ") != std::string::npos);
   CHECK(loaded.notes[3].find(":7: appendonly \"yes\": ignored, ") != std::string::npos);
   CHECK(loaded.notes[4].find(":15: replicaof") != std::string::npos);
@@ -155,6 +155,16 @@ TEST_CASE("redis.conf: mistakes") {
   CHECK(error("port\n") == ":1: port: wrong number of arguments");
   CHECK(error("\nprot 1\n") == ":2: unknown option 'prot', the nearest is 'port'");
   CHECK(error("requirepass \"x\n") == ":1: unbalanced quotes");
+  CHECK(error("\nrename-command FLUSHALL \"\"\n").starts_with(":2: rename-command: this version "));
+  CHECK(Load({dir.Write("user.conf",
+                        "USER default on NOPASS sanitize-payload allkeys allchannels +@all\n")})
+            .error == "");
+  for (const char* user :
+       {"", "bob on nopass ~* &* +@all", "default on >secret ~* &* +@all",
+        "default off nopass ~* &* +@all", "default on nopass ~* &* +@all -flushall",
+        "default on nopass ~a* &* +@all"}) {
+    CHECK(error("user " + std::string(user) + "\n").starts_with(":1: user: this version has no "));
+  }
   CHECK(error("port x\n") == ":1: port \"x\": argument couldn't be parsed into an integer");
   CHECK(error("include redis.conf\n").find("deeper than 8 files") != std::string::npos);
   CHECK(error("include none.conf\n").find("no such file") != std::string::npos);

@@ -1,5 +1,6 @@
 // Goal: a connection answers in order whatever the pieces in which requests come, waits for a
 // client that does not read, and ends as it should. Method: exact bytes over one socket.
+#include <memory>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -71,6 +72,47 @@ TEST_CASE("QUIT answers, and nothing behind it runs") {
   CHECK(wire.client.Closed());
   Client other(wire.server.port());
   CHECK(other.Do({"EXISTS", "k"}) == "(integer) 0");
+}
+
+TEST_CASE("a killed client runs nothing more") {
+  WireCase wire({"--threads", "2"});
+  Client other(wire.server.port());
+  std::string id = other.Do({"CLIENT", "ID"}).substr(10);
+  other.Send(Encode({"WAIT", "1", "0"}) + Encode({"SET", "k", "v"}));
+  wire.client.Do({"PING"});
+  CHECK(wire.client.Do({"CLIENT", "KILL", "ID", id}) == "(integer) 1");
+  CHECK(wire.client.Do({"CLIENT", "KILL", "ID", id}) == "(integer) 0");
+  CHECK(other.Closed());
+  CHECK(wire.client.Do({"EXISTS", "k"}) == "(integer) 0");
+}
+
+TEST_CASE("a paused client cannot be unblocked, and goes when it hangs up") {
+  WireCase wire({"--threads", "2"});
+  auto other = std::make_unique<Client>(wire.server.port());
+  std::string id = other->Do({"CLIENT", "ID"}).substr(10);
+  wire.client.Do({"CLIENT", "PAUSE", "10000", "WRITE"});
+  other->Send(Encode({"SET", "k", "v"}));
+  CHECK_FALSE(other->Readable(200));
+  CHECK(wire.client.Do({"CLIENT", "LIST", "ID", id}).find("flags=b") != std::string::npos);
+  CHECK(wire.client.Do({"CLIENT", "UNBLOCK", id}) == "(integer) 0");
+  other.reset();
+  bool gone = false;
+  for (int i = 0; i < 100 && !gone; ++i) {
+    gone = wire.client.Do({"CLIENT", "LIST", "ID", id}).find("id=") == std::string::npos;
+  }
+  CHECK(gone);
+  wire.client.Do({"CLIENT", "UNPAUSE"});
+  CHECK(wire.client.Do({"EXISTS", "k"}) == "(integer) 0");
+}
+
+TEST_CASE("a protocol error is counted") {
+  WireCase wire;
+  wire.client.Do({"CONFIG", "RESETSTAT"});
+  Client other(wire.server.port());
+  other.Send("*1\r\nfoo\r\n");
+  CHECK(other.Closed());
+  std::string info = wire.client.Do({"INFO", "errorstats"});
+  CHECK(info.find("errorstat_ERR:count=1") != std::string::npos);
 }
 
 TEST_CASE("a protocol error follows the replies before it, then the connection ends") {
