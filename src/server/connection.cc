@@ -271,7 +271,7 @@ void Connection::FinishParked() {
   StopWaiting();
   if (session_.close_after_reply) {
     CloseAfterOutput();
-  } else if (CheckOutputLimit()) {
+  } else if (CheckOutputLimit() && (output_size() <= kOutputBytesMax || OutputTaken())) {
     engine::Handle::Scope in_epoch(loop_.state().handle);
     Execute();
   }

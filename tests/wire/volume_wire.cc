@@ -1,5 +1,6 @@
 // Goal: large values, long pipelines and large keyspaces, while others are served. Method: the
 // sizes at which buffers grow, slices end and indexes split; answers counted or compared whole.
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <string>
@@ -131,6 +132,30 @@ TEST_CASE("KEYS of 200,000 keys while others are served") {
   CHECK(lister.Do({"DBSIZE"}) == "(integer) " + std::to_string(kKeys + served));
   CHECK(lister.Do({"FLUSHALL"}) == "OK");
   CHECK(lister.Do({"KEYS", "*"}) == "[]");
+}
+
+TEST_CASE("long replies that nobody reads have the commands behind them wait") {
+  WireCase wire;
+  constexpr int kKeys = 60000;
+  constexpr int kRequests = 60;
+  constexpr long kHeldMax = 4 << 20;  // of the 50 MB that all replies take
+  Fill(wire.client, "key:", kKeys);
+  Client lister(wire.server.port());
+  std::string id = lister.Do({"CLIENT", "ID"}).substr(std::string("(integer) ").size());
+  std::string requests;
+  for (int i = 0; i < kRequests; ++i) requests += Encode({"KEYS", "*"});
+  lister.Send(requests);
+  auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(700);
+  long most = 0;
+  while (std::chrono::steady_clock::now() < end) {
+    std::string line = wire.client.Do({"CLIENT", "LIST", "ID", id});
+    most = std::max(most, std::stol(line.substr(line.find(" omem=") + 6)));
+  }
+  CHECK(most > 0);
+  CHECK(most < kHeldMax);
+  for (int i = 0; i < kRequests; ++i) {
+    REQUIRE(lister.ReadRaw().starts_with("*" + std::to_string(kKeys)));
+  }
 }
 
 }  // namespace
