@@ -116,7 +116,8 @@ void InfoLatencyStats(const Services& services, InfoText* info) {
       char usec[48];
       std::snprintf(usec, sizeof usec, "=%.3f",
                     static_cast<double>(totals.PercentileNs(percent)) / 1000);
-      figures += (figures.empty() ? "" : ",") + PercentileName(percent) + usec;
+      if (!figures.empty()) figures.push_back(',');
+      figures.append(PercentileName(percent)).append(usec);
     }
     info->Add(
         "latency_percentiles_usec_" + CommandTable::FullName(*services.table.ByNumber(number)),
