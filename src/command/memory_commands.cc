@@ -149,8 +149,8 @@ void MemoryDoctor(Context& c) {
 
 void MemoryMallocStats(Context& c) {
   std::string report = AllocatorReport();
-  if (report.empty()) return c.reply.Bulk("Stats not supported for the current allocator");
-  c.reply.Verbatim(report, "txt");
+  c.reply.Verbatim(report.empty() ? "Stats not supported for the current allocator" : report,
+                   "txt");
 }
 
 void MemoryPurge(Context& c) {
