@@ -13,7 +13,10 @@ namespace {
 
 std::string Join(std::span<const std::string_view> words) {
   std::string text;
-  for (std::string_view word : words) text += (text.empty() ? "" : ", ") + std::string(word);
+  for (std::string_view word : words) {
+    if (!text.empty()) text += ", ";
+    text += word;
+  }
   return text;
 }
 
