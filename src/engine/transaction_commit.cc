@@ -88,9 +88,7 @@ bool Transaction::Apply() {
   const bool tracking = store_.conflicts.tracking();
   if (tracking) {  // C1, C2; while waiting for the mutex nothing is in flight
     shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
-#ifndef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
     serial.lock();
-#endif
     publish_floor();
   }
   Install(tracking);
@@ -107,9 +105,6 @@ bool Transaction::Apply() {
     LinkHistory(stamp, pi, tracking);
     CountKeyChanges();
     PublishWrites(stamp);
-#ifdef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
-    if (tracking) serial.lock();
-#endif
     if (tracking) LeaveMarks(stamp, pi);
     commit_stamp_ = stamp;
   }

@@ -16,7 +16,7 @@
 namespace fluxkv::isolation {
 namespace {
 
-constexpr uint32_t kRounds = 20'000;
+constexpr uint32_t kRounds = 60'000;
 constexpr uint32_t kKeysEach = 24;  // makes the commits long enough to meet
 
 // Both threads wait here for each other, without sleeping, so that they go on together.
@@ -69,7 +69,7 @@ TEST_CASE("side by side: write skew committed at one moment [slow]") {
 TEST_CASE("side by side: a read against a commit") {
   // T reads y, a command has written y, another command reads x while T commits a new x: if it sees
   // the old x, T must not commit.
-  constexpr uint32_t kRoundsHere = kRounds / 4;
+  constexpr uint32_t kRoundsHere = kRounds / 12;
   Clock clock;
   engine::Database database({}, clock);
   const KeyNames keys(2, 0);

@@ -134,7 +134,7 @@ TEST_CASE("KEYS of 200,000 keys while others are served") {
   CHECK(lister.Do({"KEYS", "*"}) == "[]");
 }
 
-TEST_CASE("long replies that nobody reads have the commands behind them wait") {
+TEST_CASE("long replies that nobody reads have the commands behind them wait [slow]") {
   WireCase wire;
   constexpr int kKeys = 60000;
   constexpr int kRequests = 60;
