@@ -1,5 +1,5 @@
 // Latches: held for the few hundred nanoseconds of an install, waited for by spinning briefly and
-// then sleeping. Threads: any. Not recursive. A latch is never held across a system call of ours.
+// then sleeping. Threads: any. Not recursive. A latch is held across no file or socket call.
 #pragma once
 
 #include <array>

@@ -11,8 +11,8 @@
 // meanwhile). L3. next pointers change under structure_mutex_; next of a block that splits changes
 // with its latch held as well, so that
 //     entries, count and next(0) copied between two equal even versions are of one moment.
-// L4. An empty block is marked dead under its latch before it is unlinked; whoever meets a dead
-// block starts over from the head.
+// L4. An empty block is unlinked under its latch and marked dead when the latch is let go; whoever
+//     meets a dead block starts over from the head.
 //     Its own next pointers stay, so that a walker on upper levels can go on through it.
 // L5. A block is linked at level n only after every level below.
 // Latch order: block latch, then structure_mutex_. At most one block latch is held at a time.

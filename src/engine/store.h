@@ -2,14 +2,19 @@
 //
 // The order of everything is one counter, the stamp. A commit is: latch its keys, publish a floor
 // in its commit slot, install its versions pending, take a stamp, link what old snapshots need,
-// publish the stamp in each version, clear the slot, unlatch. T1. Versions are installed before the
-// stamp is taken. So whoever saw a later stamp's effect finds an earlier commit's versions at
+// publish the stamp in each version, clear the slot, unlatch.
+//
+// T1. Versions are installed before the stamp is taken. So whoever saw a later stamp's effect finds
+// an earlier commit's versions at
 //     least pending, waits the moment, and cannot miss them: reads of the newest are in stamp order
 //     without any lock.
 // T2. A snapshot S is handed out only when no commit slot is at or below S: every commit up to S is
-// published then. T3. After its stamp is taken a commit cannot fail. Order of what is taken:
-// latches by number, mutex of the watches, commit mutex, then (inside list and index) block or
-// segment latch, structure or directory mutex; the mutexes of collector and handles are leaves.
+//     published then.
+// T3. After its stamp is taken a commit cannot fail.
+//
+// Order of what is taken: latches by number, mutex of the watches, commit mutex, then (inside list
+// and index) block or segment latch, structure or directory mutex; the mutexes of collector and
+// handles are leaves.
 //
 // Threads: any.
 #pragma once

@@ -130,7 +130,7 @@ static_assert(sizeof(Version) == 24);
 // "the key was absent".
 struct History {
   Version* version;             // owned
-  Stamp pi;                     // the pi of the commit that overwrote it (see conflict.h)
+  Stamp pi;                     // the pi of the commit that overwrote it (conflicts.h)
   std::atomic<History*> older;  // next older entry
 };
 
