@@ -143,9 +143,10 @@ void Collector::Round(bool look_at_held) {
   CompactDeadlines();
   TakeInboxes();  // the tombstones of what expired
   const Stamp oldest = store_.snapshots.Oldest();
-  if (!held_.empty() &&
-      (look_at_held || oldest != oldest_seen_ || now_ms - held_looked_at_ms_ >= kHeldLookMs)) {
+  if (!held_.empty() && (look_at_held || held_for_log_ || oldest != oldest_seen_ ||
+                         now_ms - held_looked_at_ms_ >= kHeldLookMs)) {
     oldest_seen_ = oldest;
+    held_for_log_ = false;
     held_looked_at_ms_ = now_ms;
     garbage_.insert(garbage_.end(), held_.begin(), held_.end());
     held_.clear();
@@ -204,13 +205,17 @@ Collector::Verdict Collector::BuryOne(const HandleShared::Garbage& item) {
     Version* head = node->head();
     if (head != nullptr) PruneHistory(head);
     const bool dead = head == nullptr || (head->is_tombstone() && head->older() == nullptr);
+    const bool safe = head == nullptr || store_.log.IsSafe(head->stamp());  // D4
+    held_for_log_ |= dead && !safe;
     if (!dead && head->older() == nullptr) {
       node->clear(Node::kQueued);
       verdict = Verdict::kDone;
 #ifdef FLUXKV_PLANT_BURY_WATCHED
     } else if (dead) {
-#else
+#elif defined(FLUXKV_PLANT_BURY_UNSAFE)
     } else if (dead && !store_.watches.Holds(hash)) {
+#else
+    } else if (dead && safe && !store_.watches.Holds(hash)) {
 #endif
       node->set_head(Node::Closed());
       item.keyspace->buried.fetch_add(1, std::memory_order_seq_cst);
@@ -355,7 +360,7 @@ void Collector::ExpireHash(const HandleShared::Deadline& due) {
   store_.expired_keys.fetch_add(gone.size(), std::memory_order_relaxed);
   CHECK(txn_->Commit());
   if (!store_.options.on_expired) return;
-  for (const std::string& key : gone) store_.options.on_expired(*db, key);
+  for (const std::string& key : gone) store_.options.on_expired(*db, key, txn_->commit_stamp());
 }
 
 // ---- Dropped keyspaces

@@ -75,6 +75,7 @@ class Collector {
   std::vector<HandleShared::Deadline> deadlines_;  // a heap, earliest first
   size_t compact_at_ = 4096;
   Stamp oldest_seen_ = 0;
+  bool held_for_log_ = false;  // something in held_ waits for the log
   int64_t held_looked_at_ms_ = 0;
   std::atomic<bool> active_expiry_{true};
   std::atomic<size_t> filed_deadlines_{0};  // a figure

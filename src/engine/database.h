@@ -31,7 +31,8 @@ struct Options {
   std::atomic<int64_t>* vacuum_interval_ms = nullptr;  // null: 100 ms
   // Called after a key was removed because its deadline passed (keyspace notifications), by the
   // thread that removed it: the collector, or one that met the key.
-  std::function<void(uint32_t db, std::string_view key)> on_expired;
+  // `stamp` is the removal's (commit_log.h, D4).
+  std::function<void(uint32_t db, std::string_view key, Stamp stamp)> on_expired;
 };
 
 struct DatabaseStats {

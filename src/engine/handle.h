@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "engine/commit_log.h"
 #include "engine/epoch.h"
 #include "engine/key.h"
 #include "engine/latch.h"
@@ -53,6 +54,8 @@ struct alignas(limits::kCacheLineBytes) HandleShared {
   alignas(limits::kCacheLineBytes) Latch inbox_latch;
   std::vector<Garbage> garbage;     // guarded by inbox_latch
   std::vector<Deadline> deadlines;  // guarded by inbox_latch
+
+  LogQueue log;  // records that the log thread has not taken yet
 };
 
 class Handle {

@@ -12,6 +12,7 @@ namespace fluxkv::engine {
 namespace {
 constexpr size_t kBucketsPerCount =
     10;  // empty ones among them: Collect is bounded, as SCAN is in Redis
+constexpr int kReserveDepthMax = 24;
 constexpr int kDepthMax =
     kScanHashBits - HashIndex::kHomeBits;  // a bucket's range must be whole in SCAN's order
 }  // namespace
@@ -84,6 +85,24 @@ Node* HashIndex::PrefetchNode(uint64_t hash) const {
     return NodeOf(slot);
   }
   return nullptr;
+}
+
+void HashIndex::Reserve(size_t entries) {
+  int depth = 0;
+  while (depth < kReserveDepthMax && (entries >> depth) > kEntriesMax * 3 / 4) ++depth;
+  Directory* old = directory_.load(std::memory_order_relaxed);
+  if (depth <= old->depth) return;
+  CHECK(old->depth == 0);
+  Segment* only = old->segments[0].load(std::memory_order_relaxed);
+  CHECK(only->entries == 0);
+  bytes_.fetch_sub(AllocatedBytes(sizeof(Segment)), std::memory_order_relaxed);
+  delete only;
+  delete old;
+  auto* directory = new Directory(depth);
+  for (size_t i = 0; i < directory->segments.size(); ++i)
+    directory->segments[i].store(NewSegment(depth, i), std::memory_order_relaxed);
+  bytes_.fetch_add((directory->segments.size() - 1) * sizeof(void*), std::memory_order_relaxed);
+  directory_.store(directory, std::memory_order_release);
 }
 
 bool HashIndex::Place(Segment* segment, Node* node, uint64_t hash) {

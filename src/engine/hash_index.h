@@ -59,6 +59,8 @@ class HashIndex {
   // All nodes whose key has this hash. Requires: a latch that keeps keys of this hash from coming
   // and going.
   void FindByHash(uint64_t hash, std::vector<Node*>* nodes) const;
+  // Makes room for so many entries at once. Requires: empty, and nobody else uses the index.
+  void Reserve(size_t entries);
   // Requires: the key is not there.
   void Insert(Node* node, uint64_t hash, Reclaimer& reclaimer);
   // Requires: the node is there.

@@ -16,11 +16,51 @@ OrderedList::OrderedList() : head_(NewBlock({}, kHeightMax)) {
 }
 
 OrderedList::~OrderedList() {
-  for (Block* block = head_; block != nullptr;) {
+  DeleteBlocks();
+  DeleteBlock(head_);
+}
+
+void OrderedList::DeleteBlocks() {
+  for (Block* block = head_->next0.load(std::memory_order_relaxed); block != nullptr;) {
     Block* next = block->next0.load(std::memory_order_relaxed);
+    bytes_.fetch_sub(BlockBytes(*block), std::memory_order_relaxed);
     DeleteBlock(block);
     block = next;
   }
+}
+
+std::vector<Node*> OrderedList::TakeAll() {
+  std::vector<Node*> nodes;
+  for (Block* block = head_; block != nullptr;
+       block = block->next0.load(std::memory_order_relaxed)) {
+    const uint32_t count = block->count.load(std::memory_order_relaxed);
+    for (uint32_t i = 0; i < count; ++i)
+      nodes.push_back(block->entries[i].load(std::memory_order_relaxed));
+  }
+  DeleteBlocks();
+  head_->count.store(0, std::memory_order_relaxed);
+  for (int level = 0; level < kHeightMax; ++level)
+    head_->next(level).store(nullptr, std::memory_order_relaxed);
+  return nodes;
+}
+
+OrderedList::Appender::Appender(OrderedList& list) : list_(list), block_(list.head_) {
+  CHECK(list.head_->count.load() == 0 && list.head_->next0.load() == nullptr);
+  last_.fill(block_);
+}
+
+void OrderedList::Appender::Append(Node* node) {
+  uint32_t count = block_->count.load(std::memory_order_relaxed);
+  if (count == kEntriesAppended) {
+    block_ = list_.NewBlock(node->key(), list_.RandomHeight());
+    for (uint32_t level = 0; level < block_->height; ++level) {
+      last_[level]->next(static_cast<int>(level)).store(block_, std::memory_order_release);
+      last_[level] = block_;
+    }
+    count = 0;
+  }
+  block_->entries[count].store(node, std::memory_order_release);
+  block_->count.store(count + 1, std::memory_order_release);
 }
 
 size_t OrderedList::BlockBytes(const Block& block) {

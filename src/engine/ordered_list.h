@@ -37,6 +37,8 @@ namespace fluxkv::engine {
 class OrderedList {
  public:
   static constexpr size_t kEntries = 58;
+  // An appended block leaves a little room, so that the first inserts do not split every block.
+  static constexpr uint32_t kEntriesAppended = kEntries * 9 / 10;
   static constexpr int kHeightMax = 12;
   static constexpr uint64_t kTowerOdds = 8;  // one block in so many reaches the next level
 
@@ -61,6 +63,11 @@ class OrderedList {
   void Read(std::string_view key, Page* page) const;
 
   size_t allocated_bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+  // Takes all nodes out, in order, and leaves the list empty. Requires: nobody else uses the list.
+  std::vector<Node*> TakeAll();
+  // Fills an empty list with nodes that come in ascending order, without a search.
+  class Appender;
 
  private:
   struct Low {  // a block's low bound, allocated with its bytes behind it
@@ -98,10 +105,26 @@ class OrderedList {
   static size_t BlockBytes(const Block& block);
   uint32_t RandomHeight();
 
+  // Deletes all blocks but the head.
+  void DeleteBlocks();
+
   Block* head_;
   mutable std::mutex structure_mutex_;
   uint64_t random_ = 0x853c49e6748fea9bULL;  // guarded by structure_mutex_
   std::atomic<size_t> bytes_{0};
+};
+
+// Requires: the list is empty, and nobody else uses it until the appender goes.
+class OrderedList::Appender {
+ public:
+  explicit Appender(OrderedList& list);
+  // Requires: the key is above that of every node before it.
+  void Append(Node* node);
+
+ private:
+  OrderedList& list_;
+  Block* block_;                         // the last one
+  std::array<Block*, kHeightMax> last_;  // the last one at each level
 };
 
 }  // namespace fluxkv::engine

@@ -31,6 +31,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "engine/commit_log.h"
 #include "engine/conflicts.h"
 #include "engine/database.h"
 #include "engine/epoch.h"
@@ -81,6 +82,7 @@ class Store {
   Conflicts conflicts;
   Watches watches;
   Epochs epochs;
+  CommitLog log;
   std::atomic<int64_t> expiry_paused_until_ms{0};
   std::atomic<uint64_t> expired_keys{0};  // removed because their deadline passed
   std::vector<std::atomic<RootVersion*>> roots;

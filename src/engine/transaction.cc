@@ -94,6 +94,7 @@ void Transaction::BeginExclusive() {
   mode_ = Mode::kExclusive;
   for (size_t i = 0; i < LatchTable::kSize; ++i) stripes_.push_back(static_cast<uint16_t>(i));
   LatchStripes();
+  DependOn(store_.stamp.load(std::memory_order_relaxed));  // it may read anything
   now_ms_ = store_.clock.now_ms();
   now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
 }
@@ -113,6 +114,26 @@ bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
   } else if (read_only) {
     tracked_->reader = store_.conflicts.BeginReadOnly();
   }
+  ChooseSnapshot();
+  if (serializable_) store_.conflicts.SetSnapshot(&tracked_->transaction, snapshot_);
+  if (read_only) store_.conflicts.SetReadOnlySnapshot(*tracked_->reader, snapshot_);
+  leave_marks_ = store_.conflicts.tracking();
+  return true;
+}
+
+bool Transaction::BeginCopy() {
+  DCHECK(mode_ == Mode::kIdle);
+  std::optional<size_t> slot = store_.snapshots.Take();
+  if (!slot) return false;
+  mode_ = Mode::kSnapshot;
+  snapshot_slot_ = *slot;
+  copying_ = true;
+  leave_marks_ = false;
+  ChooseSnapshot();
+  return true;
+}
+
+void Transaction::ChooseSnapshot() {
   do {  // time and stamp of one moment
     now_ms_ = store_.clock.now_ms();
     snapshot_ = store_.stamp.load(std::memory_order_seq_cst);
@@ -120,10 +141,7 @@ bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
   now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
   store_.snapshots.Choose(snapshot_slot_, snapshot_);
   store_.WaitPublished(snapshot_);
-  if (serializable_) store_.conflicts.SetSnapshot(&tracked_->transaction, snapshot_);
-  if (read_only) store_.conflicts.SetReadOnlySnapshot(*tracked_->reader, snapshot_);
-  leave_marks_ = store_.conflicts.tracking();
-  return true;
+  DependOn(snapshot_);
 }
 
 // ---- End
@@ -140,7 +158,7 @@ void Transaction::Rollback() {
 }
 
 void Transaction::NoteExpired(uint32_t db, std::string_view key, const Version* version) {
-  if (version == nullptr || !version->ExpiredAt(now_ms_)) return;
+  if (copying_ || version == nullptr || !version->ExpiredAt(now_ms_)) return;
   if (met_expired_.size() < kMetExpiredMax)
     met_expired_.push_back({db, HashBytes(key), std::string(key)});
 }
@@ -150,16 +168,17 @@ void Transaction::RemoveExpired() {
   const std::vector<MetExpired> met = std::move(met_expired_);
   met_expired_.clear();
   if (store_.ExpiryPaused() || !handle_.reclaimer().inside()) return;
-  const Stamp stamp = commit_stamp_;
+  const Stamp stamp = commit_stamp_, depends_on = depends_on_;
   for (const MetExpired& m : met) {
     const LatchKey latch{m.db, m.hash};
     BeginLatched({&latch, 1});
     const bool removed = DeleteExpired(m.db, Key(m.key, m.hash));
     if (removed) store_.expired_keys.fetch_add(1, std::memory_order_relaxed);
     CHECK(Commit());
-    if (removed && store_.options.on_expired) store_.options.on_expired(m.db, m.key);
+    if (removed && store_.options.on_expired) store_.options.on_expired(m.db, m.key, commit_stamp_);
   }
   commit_stamp_ = stamp;
+  depends_on_ = depends_on;
 }
 
 void Transaction::End() {
@@ -171,7 +190,7 @@ void Transaction::End() {
     tracked_.reset();
     snapshot_reads_.clear();
     owned_keys_.clear();
-    serializable_ = read_only_ = false;
+    serializable_ = read_only_ = copying_ = false;
   }
   writes_.clear();
   write_index_.clear();
@@ -182,6 +201,7 @@ void Transaction::End() {
   whole_databases_.clear();
   new_roots_.clear();
   write_count_ = 0;
+  unrecorded_ = false;
   mode_ = Mode::kIdle;
 }
 
@@ -201,7 +221,9 @@ Keyspace* Transaction::KeyspaceOf(uint32_t db) {
       whole_databases_.push_back(db);
     if (!overlay_.empty()) return overlay_[db];
   }
-  return store_.Root(db)->keyspace;
+  const RootVersion* root = store_.Root(db);
+  DependOn(root->stamp.load(std::memory_order_relaxed));
+  return root->keyspace;
 }
 
 const Version* Transaction::Find(uint32_t db, const Key& key, bool note_access) {
@@ -218,6 +240,7 @@ const Version* Transaction::Find(uint32_t db, const Key& key, bool note_access) 
     version = mode_ == Mode::kSnapshot ? FindAtSnapshot(db, keyspace, key, &node)
                                        : Newest(*keyspace, key, &node);
   }
+  if (version != nullptr) DependOn(version->stamp());
   if (!Visible(version)) {
     NoteExpired(db, key.bytes, version);
     return nullptr;
@@ -229,6 +252,7 @@ const Version* Transaction::Find(uint32_t db, const Key& key, bool note_access) 
 const Version* Transaction::FindNewest(uint32_t db, const Key& key, Node** node) {
   if (leave_marks_) store_.conflicts.Mark(db, key.hash, position_);
   const RootVersion* root = store_.Root(db);
+  DependOn(root->stamp.load(std::memory_order_relaxed));
   const uint64_t buried = root->keyspace->buried.load(std::memory_order_seq_cst);
   const Version* version = Newest(*root->keyspace, key, node);
   reads_.push_back({root, db, key, *node, version, buried});
@@ -348,6 +372,17 @@ void Transaction::ClearDatabase(uint32_t db) {
   }
   fresh_.push_back(std::make_unique<Keyspace>(store_.NextKeyspaceId()));
   overlay_[db] = fresh_.back().get();
+}
+
+void Transaction::ReplaceDatabases(std::vector<std::unique_ptr<Keyspace>> loaded) {
+  DCHECK(mode_ == Mode::kExclusive && writes_.empty() && overlay_.empty() &&
+         loaded.size() == store_.roots.size());
+  for (auto& keyspace : loaded) {
+    overlay_.push_back(keyspace.get());
+    fresh_.push_back(std::move(keyspace));
+  }
+  unrecorded_ = true;
+  ++write_count_;
 }
 
 void Transaction::SwapDatabases(uint32_t a, uint32_t b) {

@@ -96,6 +96,9 @@ class Transaction {
   // Clears a whole database / swaps two. Requires: kExclusive.
   void ClearDatabase(uint32_t db);
   void SwapDatabases(uint32_t a, uint32_t b);
+  // Puts loaded keyspaces, one a database, in the place of what is there (loader.h). Not recorded
+  // in the log: they come from there. Requires: kExclusive.
+  void ReplaceDatabases(std::vector<std::unique_ptr<Keyspace>> loaded);
   // Writes so far (Put, Delete that found a key, Clear, Swap): 0 means that Commit will change
   // nothing.
   uint64_t writes() const { return write_count_; }
@@ -138,6 +141,9 @@ class Transaction {
   void BeginExclusive();
   // False when there are too many live snapshots (limits::kSnapshotsMax).
   [[nodiscard]] bool BeginSnapshot(Isolation isolation, bool read_only);
+  // A snapshot for a copy of the store that is nobody's answer: it leaves no marks, aborts nobody,
+  // and removes no expired keys. False as BeginSnapshot. End it with Rollback.
+  [[nodiscard]] bool BeginCopy();
   // Ends the transaction, and removes keys past their deadline that it met. True: all writes are
   // visible at one stamp (or there were none). False: conflict, nothing was written.
   [[nodiscard]] bool Commit();
@@ -146,6 +152,11 @@ class Transaction {
   // read.
   Stamp commit_stamp() const { return commit_stamp_; }
   Stamp snapshot() const { return snapshot_; }
+  // The newest stamp that anything read or written since the last ForgetDependencies depends on: a
+  // reply from it is held until the log has got so far (commit_log.h, D4).
+  Stamp depends_on() const { return depends_on_; }
+  void DependOn(Stamp stamp) { depends_on_ = stamp > depends_on_ ? stamp : depends_on_; }
+  void ForgetDependencies() { depends_on_ = 0; }
   const std::string& conflict_reason() const { return conflict_reason_; }
 
  private:
@@ -191,6 +202,8 @@ class Transaction {
   };
   struct TrackedState;
 
+  void ChooseSnapshot();
+
   const Version* Find(uint32_t db, const Key& key, bool note_access);
   const Version* FindNewest(uint32_t db, const Key& key, Node** node);
   const Version* FindAtSnapshot(uint32_t db, Keyspace* keyspace, const Key& key, Node** node);
@@ -222,6 +235,8 @@ class Transaction {
   void LinkHistory(Stamp stamp, Stamp pi, bool tracking);
   void PublishWrites(Stamp stamp);
   void LeaveMarks(Stamp position, Stamp pi);
+  void AppendToLog(Stamp stamp);
+  const Keyspace* KeyspaceBefore(uint32_t db) const;
   void CountKeyChanges();
   void Account();
   bool Conflict(std::string reason);
@@ -235,6 +250,8 @@ class Transaction {
   bool quiet_ = false;
   bool read_only_ = false;
   bool serializable_ = false;
+  bool copying_ = false;
+  bool unrecorded_ = false;   // the log does not hear of it
   bool leave_marks_ = false;  // reads of this transaction must be marked
   uint32_t now_s_ = 0;
   int64_t now_ms_ = 0;
@@ -242,6 +259,7 @@ class Transaction {
   Stamp snapshot_ = 0;
   Stamp position_ = 0;  // kRead: what its marks say
   Stamp commit_stamp_ = 0;
+  Stamp depends_on_ = 0;
   size_t snapshot_slot_ = 0;
   std::vector<Write> writes_;
   std::unordered_multimap<uint64_t, uint32_t> write_index_;  // by hash, once there are many writes

@@ -86,6 +86,7 @@ bool Transaction::Apply() {
   publish_floor();
   std::unique_lock<std::mutex> serial(store_.conflicts.commit_mutex(), std::defer_lock);
   const bool tracking = store_.conflicts.tracking();
+  const bool recording = store_.log.recording();  // after the floor: who raises it waits for us
   if (tracking) {  // C1, C2; while waiting for the mutex nothing is in flight
     shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
     serial.lock();
@@ -107,6 +108,12 @@ bool Transaction::Apply() {
     PublishWrites(stamp);
     if (tracking) LeaveMarks(stamp, pi);
     commit_stamp_ = stamp;
+    DependOn(stamp);
+#ifdef FLUXKV_PLANT_APPEND_AFTER_FLOOR
+    shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
+    for (int i = 0; i < 2000; ++i) __builtin_ia32_pause();
+#endif
+    if (recording && !unrecorded_) AppendToLog(stamp);  // D1
   }
   shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
   if (serial.owns_lock()) serial.unlock();
@@ -237,6 +244,41 @@ void Transaction::PublishWrites(Stamp stamp) {
   for (Write& w : writes_) {
     if (w.installed != nullptr) w.installed->Publish(stamp);
   }
+}
+
+// Deadlines are not recorded: the versions that they ended are, with their deadlines.
+void Transaction::AppendToLog(Stamp stamp) {
+  RecordWriter record(handle_.shared().log, stamp, now_ms_);
+  std::vector<RootChange> roots;
+  for (const NewRoot& r : new_roots_) {
+    uint32_t from = 0;
+    while (from < store_.roots.size() && KeyspaceBefore(from) != r.root->keyspace) ++from;
+    roots.push_back({r.db, from < store_.roots.size() ? from : RootChange::kFresh});
+  }
+  if (!roots.empty()) record.Roots(roots);
+  for (const Write& w : writes_) {
+    if (w.installed == nullptr || w.installed->expired_stamp() != 0) continue;
+    uint32_t db = w.db;
+    if (!overlay_.empty()) {  // by the number that names its keyspace now; by none: it is gone
+      const auto now = std::find(overlay_.begin(), overlay_.end(), w.keyspace);
+      if (now == overlay_.end()) continue;
+      db = static_cast<uint32_t>(now - overlay_.begin());
+    }
+    if (w.installed->is_tombstone()) {
+      record.Delete(db, w.key);
+    } else {
+      record.Put(db, w.key, *w.installed);
+    }
+  }
+  store_.log.Queued(record.Finish());
+}
+
+// What a database number stood for before this commit.
+const Keyspace* Transaction::KeyspaceBefore(uint32_t db) const {
+  for (const NewRoot& r : new_roots_) {
+    if (r.db == db) return r.before->keyspace;
+  }
+  return store_.Root(db)->keyspace;
 }
 
 void Transaction::LeaveMarks(Stamp position, Stamp pi) {

@@ -104,7 +104,7 @@ CommandHarness::CommandHarness(std::vector<std::string> options) {
   engine::Options engine_options;
   engine_options.databases = static_cast<uint32_t>(config_->start().databases);
   engine_options.vacuum_interval_ms = &config_->settings().vacuum_interval_ms;
-  engine_options.on_expired = [this](uint32_t db, std::string_view key) {
+  engine_options.on_expired = [this](uint32_t db, std::string_view key, engine::Stamp) {
     PublishKeyspaceEvent(pubsub_, config_->settings().notify(), db, config::kNotifyExpired,
                          "expired", key);
   };

@@ -1,0 +1,241 @@
+#include "engine/loader.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/check.h"
+#include "engine/store.h"
+#include "engine/transaction.h"
+
+namespace fluxkv::engine {
+
+namespace {
+// New nodes are put into a list one by one if they are fewer than one in so many of all.
+constexpr size_t kRebuildShare = 16;
+}  // namespace
+
+struct Loader::Part {
+  explicit Part(uint64_t id) : keyspace(std::make_unique<Keyspace>(id)) {}
+  ~Part() {
+    appender.reset();
+    // Without its nodes in the list: the index has all of them.
+    if (keyspace != nullptr) DestroyKeyspace(keyspace.release());
+  }
+
+  std::unique_ptr<Keyspace> keyspace;
+  std::optional<OrderedList::Appender> appender;
+  std::string last_key;
+  std::vector<Node*> unlisted;   // nodes that are not in the list yet
+  std::vector<Node*> emptied;    // nodes that lost their version, some more than once
+  std::vector<Node*> deadlines;  // nodes that ever had a deadline, once each (Node::kFiled)
+  uint64_t appended = 0;         // nodes that are in the list
+  int64_t keys = 0, keys_with_expiry = 0, bytes = 0;
+};
+
+Loader::Loader(Database& database, Handle& handle, const ValueLoader& values)
+    : database_(database), handle_(handle), values_(values) {
+  handle_.Enter();
+  for (uint32_t db = 0; db < database.databases(); ++db)
+    parts_.push_back(std::make_unique<Part>(database.store().NextKeyspaceId()));
+}
+
+Loader::~Loader() {
+  parts_.clear();
+  handle_.Leave();
+}
+
+Status Loader::Expect(uint32_t db, uint64_t keys) {
+  if (db >= parts_.size())
+    return Status::Error("it has a database " + std::to_string(db) + ", the server has " +
+                         std::to_string(parts_.size()) + " (option databases)");
+  parts_[db]->keyspace->index.Reserve(keys);
+  return {};
+}
+
+VersionPtr Loader::ValueOf(const Change& change, Stamp stamp, Status* status) const {
+  VersionPtr version = values_.Load(change.type, change.encoding, change.expiry_ms, change.value);
+  if (version == nullptr) {
+    *status = Status::Error("key " + std::string(change.key.substr(0, 64)) +
+                            " has a value of a type that this version does not know (type " +
+                            std::to_string(change.type) + ", encoding " +
+                            std::to_string(change.encoding) + ")");
+    return version;
+  }
+  version->Publish(stamp);
+  return version;
+}
+
+void Loader::SetHead(Part& part, Node* node, VersionPtr version) {
+  if (const Version* old = node->head(); old != nullptr) {
+    --part.keys;
+    if (old->has_expiry()) --part.keys_with_expiry;
+    part.bytes -= static_cast<int64_t>(old->AllocatedBytes());
+    VersionDeleter()(const_cast<Version*>(old));
+  }
+  if (version != nullptr) {
+    ++part.keys;
+    part.bytes += static_cast<int64_t>(version->AllocatedBytes());
+    if (version->has_expiry()) {
+      ++part.keys_with_expiry;
+      if (!node->has(Node::kFiled)) {
+        node->set(Node::kFiled);
+        part.deadlines.push_back(node);
+      }
+    }
+  }
+  node->set_head(version.release());
+}
+
+Status Loader::Append(const Change& change, Stamp stamp) {
+  if (change.kind != ChangeKind::kPut) return Status::Error("it has something else than a key");
+  if (change.db >= parts_.size()) return Expect(change.db, 0);
+  Part& part = *parts_[change.db];
+  if (!part.appender) {
+    part.appender.emplace(part.keyspace->list);
+  } else if (change.key <= part.last_key) {
+    return Status::Error("its keys are not in order");
+  }
+  Status status;
+  VersionPtr version = ValueOf(change, stamp, &status);
+  if (!status.ok()) return status;
+  part.last_key = change.key;
+  Node* node =
+      Node::New(change.key, static_cast<uint32_t>(database_.store().clock.now_ms() / 1000));
+  part.bytes += static_cast<int64_t>(node->AllocatedBytes());
+  SetHead(part, node, std::move(version));
+  part.keyspace->index.Insert(node, HashBytes(change.key), handle_.reclaimer());
+  part.appender->Append(node);
+  ++part.appended;
+  return {};
+}
+
+Status Loader::Apply(Stamp stamp, std::string_view body) {
+  if (++since_breath_ % limits::kEpochCommandsMax == 0) handle_.Breathe(limits::kEpochCommandsMax);
+  Change change;
+  ChangeReader reader(body);
+  while (reader.Next(&change)) {
+    Status status = ApplyChange(change, stamp);
+    if (!status.ok()) return status;
+  }
+  if (reader.damaged()) return Status::Error("a change in it makes no sense");
+  return {};
+}
+
+Status Loader::ApplyChange(const Change& change, Stamp stamp) {
+  if (change.kind == ChangeKind::kRoots) return ApplyRoots(change.roots);
+  if (change.db >= parts_.size()) return Expect(change.db, 0);
+  Part& part = *parts_[change.db];
+  const Key key(change.key);
+  Node* node = part.keyspace->index.Find(key);
+  if (change.kind == ChangeKind::kDelete) {
+    if (node == nullptr) return {};  // what was there had no record: a deadline had ended it
+    SetHead(part, node, nullptr);
+    part.emptied.push_back(node);
+    return {};
+  }
+  Status status;
+  VersionPtr version = ValueOf(change, stamp, &status);
+  if (!status.ok()) return status;
+  if (node == nullptr) {
+    node = Node::New(change.key, static_cast<uint32_t>(database_.store().clock.now_ms() / 1000));
+    part.bytes += static_cast<int64_t>(node->AllocatedBytes());
+    part.keyspace->index.Insert(node, key.hash, handle_.reclaimer());
+    part.unlisted.push_back(node);
+  }
+  SetHead(part, node, std::move(version));
+  return {};
+}
+
+Status Loader::ApplyRoots(const std::vector<RootChange>& roots) {
+  std::vector<std::unique_ptr<Part>> next(parts_.size());
+  for (const RootChange& r : roots) {
+    if (r.db >= parts_.size()) return Expect(r.db, 0);
+    if (next[r.db] != nullptr) return Status::Error("it changes a database twice at once");
+    if (r.from == RootChange::kFresh) {
+      next[r.db] = std::make_unique<Part>(database_.store().NextKeyspaceId());
+    } else if (r.from < parts_.size() && parts_[r.from] != nullptr) {
+      next[r.db] = std::move(parts_[r.from]);
+    } else {
+      return Status::Error("it moves a database that is not there");
+    }
+  }
+  for (size_t db = 0; db < parts_.size(); ++db) {
+    if (next[db] != nullptr) parts_[db] = std::move(next[db]);
+    // A commit that moves a database away puts another in its place.
+    if (parts_[db] == nullptr)
+      return Status::Error("it leaves a database number without a database");
+  }
+  return {};
+}
+
+void Loader::Complete(Part& part, int64_t time_ms) {
+  part.appender.reset();
+  for (Node* node : part.deadlines) {
+    if (node->head() == nullptr || !node->head()->ExpiredAt(time_ms)) continue;
+    SetHead(part, node, nullptr);
+    part.emptied.push_back(node);
+    ++expired_keys_;
+  }
+  std::vector<Node*>& unlisted = part.unlisted;
+  const auto before = [](const Node* a, const Node* b) { return a->key() < b->key(); };
+  std::sort(unlisted.begin(), unlisted.end(), before);
+  OrderedList& list = part.keyspace->list;
+  if (unlisted.size() * kRebuildShare < part.appended) {
+    for (Node* node : unlisted) list.Insert(node, handle_.reclaimer());
+  } else if (!unlisted.empty()) {
+    std::vector<Node*> listed = list.TakeAll(), all(listed.size() + unlisted.size());
+    std::merge(listed.begin(), listed.end(), unlisted.begin(), unlisted.end(), all.begin(), before);
+    OrderedList::Appender appender(list);
+    for (Node* node : all) appender.Append(node);
+  }
+  unlisted.clear();
+}
+
+void Loader::Install(int64_t time_ms) {
+  std::vector<std::unique_ptr<Keyspace>> keyspaces;
+  std::vector<HandleShared::Garbage> garbage;
+  std::vector<HandleShared::Deadline> deadlines;
+  int64_t bytes = 0;
+  for (auto& part : parts_) {
+    Complete(*part, time_ms);
+    Keyspace* keyspace = part->keyspace.get();
+    keyspace->AddKeys(handle_.number(), part->keys, part->keys_with_expiry);
+    bytes += part->bytes;
+    for (Node* node : part->emptied) {
+      if (node->head() != nullptr || node->has(Node::kQueued)) continue;
+      node->set(Node::kQueued);
+      garbage.push_back({keyspace, node});
+    }
+    for (Node* node : part->deadlines) {
+      const Version* version = node->head();
+      if (version == nullptr || !version->has_expiry()) {
+        node->clear(Node::kFiled);
+      } else {
+        deadlines.push_back({version->expiry_ms(), HashBytes(node->key()), keyspace->id});
+      }
+    }
+    keyspaces.push_back(std::move(part->keyspace));
+  }
+  handle_.AddUsedBytes(bytes);
+  Transaction transaction(handle_);
+  transaction.BeginExclusive();
+  transaction.ReplaceDatabases(std::move(keyspaces));
+  CHECK(transaction.Commit());
+  // The collector takes entries of keyspaces that it can see only.
+  for (const auto& g : garbage) handle_.LeaveGarbage(g.keyspace, g.node);
+  for (const auto& d : deadlines) handle_.LeaveDeadline(d.at_ms, d.hash, d.keyspace);
+}
+
+uint64_t Loader::keys() const {
+  int64_t sum = 0;
+  for (const auto& part : parts_) sum += part->keys;
+  return static_cast<uint64_t>(sum);
+}
+
+uint64_t Loader::bytes() const {
+  int64_t sum = 0;
+  for (const auto& part : parts_) sum += part->bytes;
+  return static_cast<uint64_t>(sum);
+}
+
+}  // namespace fluxkv::engine
