@@ -206,7 +206,7 @@ TEST_CASE("collector: many deadlines at once, all kept, none early") {
   Database database({.databases = 2,
                      .vacuum_interval_ms = nullptr,
                      .on_expired =
-                         [&](uint32_t db, std::string_view key) {
+                         [&](uint32_t db, std::string_view key, Stamp) {
                            std::lock_guard lock(mutex);
                            const auto due = dues.find(key);
                            if (db != 1 || due == dues.end()) return;
