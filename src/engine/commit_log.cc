@@ -45,7 +45,8 @@ size_t RecordWriter::Finish() {
     const uint64_t body_bytes = text - sizeof(RecordHeader) + blob_bytes_;
     std::memcpy(&queue_.bytes_[begin_ + offsetof(RecordHeader, body_bytes)], &body_bytes,
                 sizeof(body_bytes));
-    queue_.bytes_queued_.store(queue_.bytes_queued() + text + blob_bytes_,
+    queue_.bytes_.append(RecordBytes(body_bytes) - (text + blob_bytes_), '\0');
+    queue_.bytes_queued_.store(queue_.bytes_queued() + RecordBytes(body_bytes),
                                std::memory_order_relaxed);
   }
   const size_t queued = queue_.bytes_queued();
@@ -67,7 +68,7 @@ struct CommitLog::Cursor {
   }
   // Appends the record to `out`, and steps behind it.
   void Copy(std::string* out) {
-    size_t left = sizeof(RecordHeader) + header().body_bytes;
+    size_t left = RecordBytes(header().body_bytes);
     while (left > 0) {
       const bool has_blob = blob < rest->blobs.size();
       const size_t text =

@@ -27,17 +27,23 @@ uint64_t Database::used_bytes() const {
   return static_cast<uint64_t>(std::max<int64_t>(0, store_->used_bytes()));
 }
 
+uint64_t Database::versions_kept() const {
+  int64_t kept = 0;
+  store_->VisitShared([&](const HandleShared& shared) {
+    kept += shared.versions_kept.load(std::memory_order_relaxed);
+  });
+  return static_cast<uint64_t>(std::max<int64_t>(0, kept));
+}
+
 EngineStats Database::stats() const {
   EngineStats s;
   s.used_bytes = used_bytes();
-  int64_t kept = 0;
   store_->VisitShared([&](const HandleShared& shared) {
     s.retired_bytes += shared.retired_bytes.load(std::memory_order_relaxed);
     s.latch_wait_ns += shared.latch_wait_ns.load(std::memory_order_relaxed);
     s.conflicts += shared.conflicts.load(std::memory_order_relaxed);
-    kept += shared.versions_kept.load(std::memory_order_relaxed);
   });
-  s.versions_kept = static_cast<uint64_t>(std::max<int64_t>(0, kept));
+  s.versions_kept = versions_kept();
   s.expired_keys = store_->expired_keys.load(std::memory_order_relaxed);
   s.filed_deadlines = store_->collector->filed_deadlines();
   s.live_snapshots = store_->snapshots.count();

@@ -77,7 +77,8 @@ class Database {
   uint32_t databases() const;
   DatabaseStats database_stats(uint32_t db) const;
   EngineStats stats() const;
-  uint64_t used_bytes() const;  // cheap enough for every write
+  uint64_t used_bytes() const;     // cheap enough for every write
+  uint64_t versions_kept() const;  // EngineStats::versions_kept alone, without an epoch
 
   // WATCH: pins the key's history from now on, until Unwatch; call it inside an epoch. Unwatch with
   // the token it returned.

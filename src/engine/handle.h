@@ -68,6 +68,7 @@ class Handle {
   // sleeping. Does not nest.
   void Enter() { reclaimer_.Enter(); }
   void Leave();
+  bool inside() const { return reclaimer_.inside(); }
   // Leaves and enters again when enough commands or retired bytes have passed; pointers got before
   // are dead then. Call it between commands. Requires: inside an epoch; no transaction but
   // kSnapshot ones open.

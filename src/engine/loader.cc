@@ -34,15 +34,11 @@ struct Loader::Part {
 
 Loader::Loader(Database& database, Handle& handle, const ValueLoader& values)
     : database_(database), handle_(handle), values_(values) {
-  handle_.Enter();
   for (uint32_t db = 0; db < database.databases(); ++db)
     parts_.push_back(std::make_unique<Part>(database.store().NextKeyspaceId()));
 }
 
-Loader::~Loader() {
-  parts_.clear();
-  handle_.Leave();
-}
+Loader::~Loader() = default;
 
 Status Loader::Expect(uint32_t db, uint64_t keys) {
   if (db >= parts_.size())
@@ -191,7 +187,7 @@ void Loader::Complete(Part& part, int64_t time_ms) {
   unlisted.clear();
 }
 
-void Loader::Install(int64_t time_ms) {
+void Loader::Install(int64_t time_ms, Transaction* exclusive) {
   std::vector<std::unique_ptr<Keyspace>> keyspaces;
   std::vector<HandleShared::Garbage> garbage;
   std::vector<HandleShared::Deadline> deadlines;
@@ -217,10 +213,13 @@ void Loader::Install(int64_t time_ms) {
     keyspaces.push_back(std::move(part->keyspace));
   }
   handle_.AddUsedBytes(bytes);
-  Transaction transaction(handle_);
-  transaction.BeginExclusive();
-  transaction.ReplaceDatabases(std::move(keyspaces));
-  CHECK(transaction.Commit());
+  Transaction own(handle_);
+  if (exclusive == nullptr) {
+    own.BeginExclusive();
+    exclusive = &own;
+  }
+  exclusive->ReplaceDatabases(std::move(keyspaces));
+  CHECK(exclusive->Commit());
   // The collector takes entries of keyspaces that it can see only.
   for (const auto& g : garbage) handle_.LeaveGarbage(g.keyspace, g.node);
   for (const auto& d : deadlines) handle_.LeaveDeadline(d.at_ms, d.hash, d.keyspace);

@@ -10,6 +10,7 @@
 // Keys of a snapshot come in order, so the list is built bottom-up without a search. What the log
 // adds is sorted at the end and merged.
 //
+// Requires: the handle is inside an epoch; it breathes now and then.
 // Threads: one, the handle's; others may use the database meanwhile, and see what it held before.
 // Owns: the keyspaces until Install; without it they are freed.
 // Errors: a sentence without the place, which the caller knows.
@@ -29,6 +30,8 @@
 
 namespace fluxkv::engine {
 
+class Transaction;
+
 class Loader {
  public:
   Loader(Database& database, Handle& handle, const ValueLoader& values);
@@ -43,9 +46,10 @@ class Loader {
   Status Append(const Change& change, Stamp stamp);
   Status Apply(Stamp stamp, std::string_view body);
 
-  // Drops keys whose deadline is at or before `time_ms` and puts everything in place. Requires:
-  // the store's stamp is not below any that was loaded.
-  void Install(int64_t time_ms);
+  // Drops keys whose deadline is at or before `time_ms` and puts everything in place: by the commit
+  // of `exclusive`, or, if that is null, by one of its own. Requires: the store's stamp is not
+  // below any that was loaded.
+  void Install(int64_t time_ms, Transaction* exclusive = nullptr);
 
   uint64_t keys() const;
   uint64_t expired_keys() const { return expired_keys_; }

@@ -32,6 +32,12 @@ struct RecordHeader {
 };
 static_assert(sizeof(RecordHeader) == 40);
 
+// Bytes that a record takes in the log: header, body, and zeros up to a multiple of eight, so that
+// records can be looked for at such places only.
+inline size_t RecordBytes(size_t body_bytes) {
+  return (sizeof(RecordHeader) + body_bytes + 7) & ~size_t{7};
+}
+
 enum class ChangeKind : uint8_t {
   kPut = 1,     // the key has this value
   kDelete = 2,  // the key is gone

@@ -151,7 +151,7 @@ uint64_t Transaction::CountKeys(uint32_t db) {
 }
 
 uint64_t Transaction::CountKeysQuickly(uint32_t db) {
-  if (mode_ != Mode::kSnapshot || !read_only_ || leave_marks_) return CountKeys(db);
+  if (mode_ != Mode::kSnapshot || !(read_only_ || copying_) || leave_marks_) return CountKeys(db);
   const uint64_t keys = store_.Root(db)->keyspace->keys();
   DependOn(store_.stamp.load(std::memory_order_seq_cst));  // a commit counts after it has its stamp
   return keys;

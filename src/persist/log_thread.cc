@@ -1,0 +1,405 @@
+#include "persist/log_thread.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "base/check.h"
+
+namespace fluxkv::persist {
+
+namespace {
+
+constexpr int64_t kIdleMs = 50;  // between two looks when nobody waits
+constexpr int64_t kMendEveryMs = 1000;
+// Relaxed mode syncs at the latest when so much is unsynced, whatever the policy says, and lets no
+// more writers in when the disk has fallen behind so far.
+constexpr uint64_t kUnsyncedBytesMax = 32 << 20;
+constexpr uint64_t kUnsyncedBytesFull = 256 << 20;
+// Gathering: at most this part of a sync's time, and in steps of this length.
+constexpr double kGatherShare = 0.6;
+constexpr double kGatherUsMax = 1000;
+constexpr int64_t kGatherStepNs = 20'000;
+constexpr uint64_t kGatherCommitsMin = 3;
+
+void SleepNs(int64_t ns) {
+  const timespec time{0, ns};
+  ::nanosleep(&time, nullptr);
+}
+
+}  // namespace
+
+class LogThread::Syncer {
+ public:
+  explicit Syncer(engine::CommitLog& log) : log_(log), thread_([this] { Run(); }) {}
+  ~Syncer() {
+    {
+      std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+  Syncer(const Syncer&) = delete;
+  Syncer& operator=(const Syncer&) = delete;
+
+  // Requires: !busy().
+  void Begin(SyncJob job) {
+    {
+      std::lock_guard lock(mutex_);
+      job_ = std::move(job);
+      busy_ = true;
+    }
+    wake_.notify_all();
+  }
+  bool busy() const {
+    std::lock_guard lock(mutex_);
+    return busy_;
+  }
+  // The job that has ended, with its result and time; nullopt while it runs, or when there was
+  // none.
+  struct Ended {
+    SyncJob job;
+    Status status;
+    int64_t us;
+  };
+  std::optional<Ended> TakeEnded() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(ended_, std::nullopt);
+  }
+  void WaitUntilIdle() {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [this] { return !busy_; });
+  }
+
+ private:
+  void Run() {
+    pthread_setname_np(pthread_self(), "log-sync");
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [this] { return stop_ || (busy_ && !ended_); });
+      if (stop_) return;
+      lock.unlock();
+      const int64_t begin_us = MonotonicUs();
+      Status status = job_.Run();
+      const int64_t us = MonotonicUs() - begin_us;
+      lock.lock();
+      ended_ = Ended{std::move(job_), std::move(status), us};
+      busy_ = false;
+      idle_.notify_all();
+      log_.Wake();
+    }
+  }
+
+  engine::CommitLog& log_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_, idle_;
+  SyncJob job_;                 // the syncer's while busy_
+  std::optional<Ended> ended_;  // guarded by mutex_
+  bool busy_ = false;           // guarded by mutex_
+  bool stop_ = false;           // guarded by mutex_
+  std::thread thread_;
+};
+
+LogThread::LogThread(engine::Store& store, LogWriter& writer, SegmentPool& pool, Logger& log,
+                     FlushPolicy policy)
+    : store_(store), log_(store.log), writer_(writer), pool_(pool), logger_(log), policy_(policy) {}
+
+LogThread::~LogThread() {
+  CHECK(!running());
+}
+
+void LogThread::Start(Mode mode, Stamp after, bool hold) {
+  CHECK(!running() && mode != Mode::kNone && writer_.begun());
+  mode_.store(mode);
+  hold_.store(hold);
+  stop_.store(false);
+  drop_until_ = complete_ = after;
+  unsynced_commits_ = last_group_ = 0;
+  synced_at_ms_ = now_ms();
+  failure_.clear();
+  final_status_ = Status();
+  figures_.durable_stamp.store(after);
+  if (hold) log_.SetSafe(after);
+  syncer_ = std::make_unique<Syncer>(log_);
+  running_.store(true);
+  thread_ = std::thread([this] { Run(); });
+}
+
+Status LogThread::Stop() {
+  if (!running()) return {};
+  stop_.store(true);
+  log_.Wake();
+  thread_.join();
+  syncer_.reset();
+  running_.store(false);
+  log_.SetFailure("");
+  log_.SetSafe(engine::CommitLog::kEverything);
+  return std::move(final_status_);
+}
+
+void LogThread::Run() {
+  pthread_setname_np(pthread_self(), "log");
+  prctl(PR_SET_TIMERSLACK, 1000);  // ns: gathering sleeps for microseconds
+  while (!stop_.load()) {
+    int64_t wait_ms = kIdleMs;
+    if (mode() == Mode::kRelaxed && unsynced_commits_ > 0 && policy_.interval_ms->load() > 0)
+      wait_ms =
+          std::clamp<int64_t>(synced_at_ms_ + policy_.interval_ms->load() - now_ms(), 1, kIdleMs);
+    log_.WaitForWork(wait_ms);
+    store_.clock.Tick();
+    if (mode() == Mode::kFull) Gather();
+    Round();
+  }
+  // The last round: recording is off, so nothing comes behind it.
+  syncer_->WaitUntilIdle();
+  Round();
+  if (!failure_.empty()) TryToMend();
+  if (failure_.empty() && !writer_.all_synced()) SyncGroup();
+  if (!failure_.empty()) final_status_ = Status::Error(failure_);
+  if (failure_.empty() && !writer_.all_synced())
+    final_status_ = Status::Error("there was no room for the end of the log");
+  PublishFigures();
+}
+
+// Waits for the clients that the last group's sync has woken.
+void LogThread::Gather() {
+  if (last_group_ < kGatherCommitsMin) return;
+  const double most_us = std::min(sync_us_mean_ * kGatherShare, kGatherUsMax);
+  const int64_t until_us = MonotonicUs() + static_cast<int64_t>(most_us);
+  while (store_.stamp.load(std::memory_order_relaxed) - complete_ < last_group_ &&
+         MonotonicUs() < until_us && !stop_.load())
+    SleepNs(kGatherStepNs);
+}
+
+engine::LogRecords LogThread::Take() {
+  engine::LogRecords records;
+  complete_ = log_.Take(store_, &records);
+  if (drop_until_ != 0) DropCovered(&records);
+  figures_.records.fetch_add(records.begins.size(), std::memory_order_relaxed);
+  figures_.bytes.fetch_add(records.bytes.size(), std::memory_order_relaxed);
+  figures_.bytes_behind_snapshot.fetch_add(records.bytes.size(), std::memory_order_relaxed);
+  return records;
+}
+
+// Records up to drop_until_ are in the snapshot that this log stands on.
+void LogThread::DropCovered(engine::LogRecords* records) const {
+  size_t first = 0;
+  for (; first < records->begins.size(); ++first) {
+    Stamp stamp;
+    std::memcpy(
+        &stamp,
+        records->bytes.data() + records->begins[first] + offsetof(engine::RecordHeader, stamp),
+        sizeof(stamp));
+    if (stamp > drop_until_) break;
+  }
+  if (first == 0) return;
+  const size_t bytes =
+      first == records->begins.size() ? records->bytes.size() : records->begins[first];
+  records->bytes.erase(0, bytes);
+  records->begins.erase(records->begins.begin(),
+                        records->begins.begin() + static_cast<ptrdiff_t>(first));
+  for (size_t& begin : records->begins) begin -= bytes;
+}
+
+void LogThread::Round() {
+  FinishBeside();
+  TakeUpSnapshot();
+  engine::LogRecords records = Take();
+  unsynced_commits_ += records.begins.size();
+#ifdef FLUXKV_PLANT_ACKNOWLEDGE_EARLY
+  if (hold_.load()) log_.SetSafe(complete_);
+#endif
+  Status status = writer_.Append(std::move(records), now_ms());
+  if (status.ok() && writer_.blocked()) status = writer_.Resume(now_ms());
+  if (!status.ok()) Fail(status);
+  if (!failure_.empty()) {
+    if (now_ms() >= mend_at_ms_) TryToMend();
+  } else if (mode() == Mode::kFull) {
+    SyncGroup();
+  } else {
+    if (hold_.load())
+      log_.SetSafe(writer_.all_written() ? complete_
+                                         : std::max(log_.safe(), writer_.written_stamp()));
+    SyncBeside();
+  }
+  Admit();
+  PublishFigures();
+}
+
+void LogThread::SyncGroup() {
+  if (syncer_->busy()) syncer_->WaitUntilIdle();  // the mode has just changed
+  FinishBeside();
+  if (!failure_.empty()) return;
+  const bool all_written = writer_.all_written();
+  if (unsynced_commits_ > 0 || !writer_.all_synced()) {
+    const int64_t begin_us = MonotonicUs();
+    Status status = writer_.Sync();
+    if (!status.ok()) return Fail(status);
+    last_group_ = unsynced_commits_;
+    SyncedUpTo(all_written ? complete_ : writer_.synced_stamp(),
+               std::exchange(unsynced_commits_, 0), MonotonicUs() - begin_us);
+  }
+  const Stamp safe = all_written ? complete_ : std::max(log_.safe(), writer_.synced_stamp());
+  figures_.durable_stamp.store(safe);
+  if (hold_.load()) log_.SetSafe(safe);
+}
+
+bool LogThread::SyncIsDue() const {
+  if (writer_.all_synced()) return false;
+  const auto reached = [](const std::atomic<int64_t>* limit, uint64_t now) {
+    const int64_t value = limit->load(std::memory_order_relaxed);
+    return value > 0 && now >= static_cast<uint64_t>(value);
+  };
+  const int64_t since_ms = std::max<int64_t>(now_ms() - synced_at_ms_, 0);
+  return reached(policy_.interval_ms, static_cast<uint64_t>(since_ms)) ||
+         reached(policy_.commits, unsynced_commits_) ||
+         reached(policy_.bytes, writer_.unsynced_bytes()) ||
+         writer_.unsynced_bytes() >= kUnsyncedBytesMax;
+}
+
+void LogThread::SyncBeside() {
+  if (writer_.all_synced()) {  // stamps without records are as durable as those with
+    if (writer_.all_written()) figures_.durable_stamp.store(complete_);
+    return;
+  }
+  if (syncer_->busy() || !SyncIsDue()) return;
+  synced_at_ms_ = now_ms();
+  beside_complete_ = writer_.all_written() ? complete_ : 0;
+  beside_commits_ = std::exchange(unsynced_commits_, 0);
+  syncer_->Begin(writer_.BeginSync());
+}
+
+void LogThread::FinishBeside() {
+  auto ended = syncer_->TakeEnded();
+  if (!ended) return;
+  if (!failure_.empty()) return;  // its files are not trusted any more
+  if (!ended->status.ok()) {
+    writer_.SetFailed();
+    return Fail(ended->status);
+  }
+  writer_.EndSync(ended->job);
+  SyncedUpTo(beside_complete_ != 0 ? beside_complete_ : writer_.synced_stamp(), beside_commits_,
+             ended->us);
+}
+
+void LogThread::SyncedUpTo(Stamp stamp, uint64_t commits, int64_t us) {
+  figures_.syncs.fetch_add(1, std::memory_order_relaxed);
+  figures_.synced_commits.fetch_add(commits, std::memory_order_relaxed);
+  figures_.last_sync_us.store(us, std::memory_order_relaxed);
+  figures_.durable_stamp.store(stamp);
+  sync_us_mean_ = sync_us_mean_ == 0 ? static_cast<double>(us)
+                                     : sync_us_mean_ * 0.9 + static_cast<double>(us) * 0.1;
+}
+
+// ---- Room
+
+void LogThread::SnapshotDone(Stamp stamp) {
+  Stamp seen = snapshot_done_.load();
+  while (seen < stamp && !snapshot_done_.compare_exchange_weak(seen, stamp)) {
+  }
+  {
+    std::lock_guard lock(reason_mutex_);
+    snapshot_failure_.clear();
+  }
+  log_.Wake();
+}
+
+void LogThread::SnapshotFailed(const std::string& reason) {
+  {
+    std::lock_guard lock(reason_mutex_);
+    snapshot_failure_ = reason;
+  }
+  log_.Wake();
+}
+
+void LogThread::TakeUpSnapshot() {
+  const Stamp stamp = snapshot_done_.exchange(0);
+  if (stamp == 0) return;
+  Status status = writer_.SnapshotDone(stamp);
+  if (!status.ok()) logger_.Warning("log: {}", status.message());
+}
+
+void LogThread::Admit() {
+  using Admission = engine::CommitLog::Admission;
+  const bool no_room = !writer_.has_room();
+  const bool behind =
+      writer_.unsynced_bytes() >
+      (log_.admission() == Admission::kFull ? kUnsyncedBytesFull / 2 : kUnsyncedBytesFull);
+  if (writer_.segments_used() >= std::max<size_t>(2, (pool_.files_max() + 1) / 2) && on_pressure_)
+    on_pressure_();
+  if (!failure_.empty()) return;
+  std::string reason;
+  {
+    std::lock_guard lock(reason_mutex_);
+    reason = snapshot_failure_;
+  }
+  // Waiting for a snapshot that does not come would be for ever.
+  if (no_room && !reason.empty()) {
+    if (log_.admission() != Admission::kFailed) {
+      logger_.Warning("log: it is full, and the snapshot that would make room failed: {}", reason);
+      log_.SetFailure("the log is full and the snapshot failed: " + reason);
+    }
+    return;
+  }
+  const Admission wanted = no_room || behind ? Admission::kFull : Admission::kOpen;
+  if (log_.admission() == wanted) return;
+  if (wanted == Admission::kFull) {
+    figures_.times_full.fetch_add(1, std::memory_order_relaxed);
+    logger_.Notice("log: {}, writers wait",
+                   no_room ? "all segments are in use until a snapshot is taken"
+                           : "the disk is slower than the writers");
+  } else {
+    logger_.Notice("log: there is room again, writers go on");
+  }
+  if (log_.admission() == Admission::kFailed) return log_.SetFailure("");
+  log_.SetAdmission(wanted);
+}
+
+// ---- Failure
+
+void LogThread::Fail(const Status& status) {
+  if (failure_.empty()) {
+    figures_.failures.fetch_add(1, std::memory_order_relaxed);
+    logger_.Warning("log: {}; writes are refused until it is well again", status.message());
+  }
+  failure_ = status.message();
+  mend_at_ms_ = now_ms() + kMendEveryMs;
+  log_.SetFailure(failure_);
+}
+
+void LogThread::TryToMend() {
+  syncer_->WaitUntilIdle();
+  syncer_->TakeEnded();
+  Status status = writer_.Mend(now_ms());
+  mend_at_ms_ = now_ms() + kMendEveryMs;
+  if (!status.ok()) {
+    if (status.message() != failure_) {
+      failure_ = status.message();
+      log_.SetFailure(failure_);
+    }
+    return;
+  }
+  logger_.Notice("log: well again; everything up to stamp {} is on disk, writes are accepted",
+                 writer_.synced_stamp());
+  failure_.clear();
+  unsynced_commits_ = 0;
+  synced_at_ms_ = now_ms();
+  if (writer_.all_written()) {
+    figures_.durable_stamp.store(complete_);
+    if (hold_.load()) log_.SetSafe(complete_);
+  }
+  log_.SetFailure("");
+}
+
+void LogThread::PublishFigures() {
+  figures_.unsynced_bytes.store(writer_.unsynced_bytes(), std::memory_order_relaxed);
+  figures_.segments_used.store(writer_.segments_used(), std::memory_order_relaxed);
+  figures_.segment_bytes_used.store(writer_.bytes_used(), std::memory_order_relaxed);
+}
+
+}  // namespace fluxkv::persist

@@ -1,0 +1,148 @@
+// The log thread: takes what commits left (engine/commit_log.h), writes it, has it synced, and says
+// up to which stamp replies may be sent.
+//
+//   relaxed   a reply is safe when its record has been handed to the system; a second thread, the
+//             syncer, syncs now and then, so that a slow disk keeps no reply waiting
+//   full      a reply is safe when its record is on disk; the log thread syncs each group itself
+//
+// A group in full mode is whoever came while the last one was synced. The clients that a sync wakes
+// come back a little later than it takes to begin the next one; so after a large group the thread
+// gathers for a part of a sync's time, or they would split into two groups that wait for each
+// other.
+//
+// L1. safe() rises to S only after every record up to S was written (relaxed) or synced (full).
+// L2. After a failed write or sync safe() stands still until the tail is on disk in a new segment.
+// L3. When no segment is left, or much is written that the disk has not taken, writers are not
+//     admitted; what was admitted before is kept in memory and written when there is room.
+//
+// Threads: Start, Stop, ReleaseReplies by one that owns it; SnapshotDone, SnapshotFailed and the
+// figures by any. Owns: writer and pool while it runs.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/store.h"
+#include "persist/log_writer.h"
+
+namespace fluxkv::persist {
+
+enum class Mode : uint8_t { kNone, kRelaxed, kFull };
+
+// When relaxed mode syncs: at the first of them; 0 switches one off. Read while running.
+struct FlushPolicy {
+  const std::atomic<int64_t>* interval_ms = nullptr;
+  const std::atomic<int64_t>* commits = nullptr;
+  const std::atomic<int64_t>* bytes = nullptr;
+};
+
+// Relaxed figures.
+struct LogFigures {
+  std::atomic<uint64_t> records{0};                // written
+  std::atomic<uint64_t> bytes{0};                  // written
+  std::atomic<uint64_t> bytes_behind_snapshot{0};  // written since the last snapshot began
+  std::atomic<uint64_t> syncs{0};
+  std::atomic<uint64_t> synced_commits{0};
+  std::atomic<int64_t> last_sync_us{0};
+  std::atomic<uint64_t> unsynced_bytes{0};  // kept in memory
+  std::atomic<uint64_t> segments_used{0};
+  std::atomic<uint64_t> segment_bytes_used{0};
+  std::atomic<uint64_t> failures{0};
+  std::atomic<uint64_t> times_full{0};  // that writers had to wait for room
+  std::atomic<Stamp> durable_stamp{0};  // on disk
+};
+
+class LogThread {
+ public:
+  LogThread(engine::Store& store, LogWriter& writer, SegmentPool& pool, Logger& log,
+            FlushPolicy policy);
+  ~LogThread();  // Requires: stopped
+  LogThread(const LogThread&) = delete;
+  LogThread& operator=(const LogThread&) = delete;
+
+  // Called by the log thread when the log wants a snapshot to make room.
+  void set_on_pressure(std::function<void()> on_pressure) { on_pressure_ = std::move(on_pressure); }
+
+  // Requires: the writer has begun, and recording is on. Records up to `after` are dropped, and
+  // replies are not held, until HoldReplies if `hold` is false.
+  void Start(Mode mode, Stamp after, bool hold);
+  void HoldReplies() { hold_.store(true); }
+  // Ends the threads. Requires: recording is off. An error when not everything could be synced.
+  Status Stop();
+  bool running() const { return running_.load(); }
+  void SetMode(Mode mode) { mode_.store(mode); }
+  Mode mode() const { return mode_.load(); }
+
+  // A snapshot with this stamp is on disk; taken up in the next round.
+  void SnapshotDone(Stamp stamp);
+  void SnapshotFailed(const std::string& reason);
+  // Bytes written from here on count as behind the snapshot.
+  void SnapshotBegins() { figures_.bytes_behind_snapshot.store(0); }
+
+  const LogFigures& figures() const { return figures_; }
+
+ private:
+  // Runs one SyncJob at a time beside the log thread.
+  class Syncer;
+
+  void Run();
+  void Round();
+  void Gather();
+  engine::LogRecords Take();
+  void DropCovered(engine::LogRecords* records) const;
+  void SyncGroup();
+  void SyncBeside();
+  void FinishBeside();
+  bool SyncIsDue() const;
+  void SyncedUpTo(Stamp stamp, uint64_t commits, int64_t us);
+  void TakeUpSnapshot();
+  void Admit();
+  void Fail(const Status& status);
+  void TryToMend();
+  void PublishFigures();
+  int64_t now_ms() const { return store_.clock.now_ms(); }
+
+  engine::Store& store_;
+  engine::CommitLog& log_;
+  LogWriter& writer_;
+  SegmentPool& pool_;
+  Logger& logger_;
+  const FlushPolicy policy_;
+  std::function<void()> on_pressure_;
+  std::unique_ptr<Syncer> syncer_;
+
+  std::atomic<Mode> mode_{Mode::kNone};
+  std::atomic<bool> running_{false};
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> hold_{true};
+  std::atomic<Stamp> snapshot_done_{0};
+  std::mutex reason_mutex_;
+  std::string snapshot_failure_;  // guarded by reason_mutex_
+
+  // The log thread's own.
+  Stamp drop_until_ = 0;
+  Stamp complete_ = 0;         // every record up to it has been taken
+  Stamp beside_complete_ = 0;  // complete_ when the job that runs beside began; 0: not all written
+  uint64_t beside_commits_ = 0;
+  uint64_t unsynced_commits_ = 0;
+  uint64_t last_group_ = 0;  // commits of the last group
+  int64_t synced_at_ms_ = 0;
+  int64_t mend_at_ms_ = 0;
+  std::string failure_;  // empty: well
+  bool full_logged_ = false;
+  double sync_us_mean_ = 0;
+  Status final_status_;
+
+  LogFigures figures_;
+  std::thread thread_;
+};
+
+}  // namespace fluxkv::persist

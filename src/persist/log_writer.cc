@@ -1,0 +1,248 @@
+#include "persist/log_writer.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace fluxkv::persist {
+
+namespace {
+
+Stamp StampAt(const std::string& bytes, size_t record) {
+  Stamp stamp;
+  std::memcpy(&stamp, bytes.data() + record + offsetof(engine::RecordHeader, stamp), sizeof(stamp));
+  return stamp;
+}
+
+}  // namespace
+
+Status SyncJob::Run() const {
+  for (const auto& file : files) {
+    Status status = file->Sync();
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+LogWriter::LogWriter(FileSystem& files, SegmentPool& pool, std::string directory, uint64_t log_id)
+    : files_(files), pool_(pool), directory_(std::move(directory)), log_id_(log_id) {}
+
+std::string LogWriter::PathOf(uint64_t number) const {
+  return directory_ + "/" + SegmentName(number);
+}
+
+uint64_t LogWriter::bytes_used() const {
+  uint64_t bytes = 0;
+  for (const SegmentInUse& s : used_) bytes += s.capacity;
+  return bytes;
+}
+
+void LogWriter::Adopt(LogEnd end) {
+  CHECK(tail_.empty() && current_ == nullptr);
+  used_.assign(end.segments.begin(), end.segments.end());
+  dirty_.clear();
+  written_place_ = synced_place_ = at_ = end.place;
+  written_stamp_ = synced_stamp_ = end.last_stamp;
+  needs_snapshot_ = end.needs_snapshot;
+  unsynced_bytes_ = 0;
+  blocked_ = failed_ = false;
+}
+
+LogEnd LogWriter::end() const {
+  LogEnd end;
+  end.segments.assign(used_.begin(), used_.end());
+  end.place = synced_place_;
+  end.last_stamp = synced_stamp_;
+  end.needs_snapshot = needs_snapshot_;
+  return end;
+}
+
+Status LogWriter::Begin(LogEnd end, int64_t time_ms) {
+  Adopt(std::move(end));
+  // A kill leaves records that the system has and the disk has not; what is written now counts on
+  // them.
+  for (const SegmentInUse& s : used_) {
+    auto file = files_.Open(s.path, OpenMode::kReadWrite);
+    if (!file.ok()) return std::move(file).status();
+    Status status = file.value()->Sync();
+    if (!status.ok()) return status;
+  }
+  Status status = NextSegment(nullptr, time_ms);
+  if (status.ok()) status = current_->Sync();
+  if (!status.ok()) current_.reset();
+  return status;
+}
+
+// Bytes from chunk.written to the end of the record that is there.
+uint64_t LogWriter::RecordBytesLeft(const Chunk& chunk) {
+  const auto next = std::lower_bound(chunk.begins.begin(), chunk.begins.end(), chunk.written);
+  return (next == chunk.begins.end() ? chunk.size : *next) - chunk.written;
+}
+
+Stamp LogWriter::LastStampBefore(const Chunk& chunk) const {
+  const auto next = std::lower_bound(chunk.begins.begin(), chunk.begins.end(), chunk.written);
+  return next == chunk.begins.begin() ? written_stamp_ : StampAt(chunk.bytes, *(next - 1));
+}
+
+// `chunk` is what will be written next, null at the start of a log.
+Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms) {
+  const uint64_t number = at_.segment + 1;
+  auto file = pool_.Take(PathOf(number));
+  if (!file.ok()) return std::move(file).status();
+  const uint64_t record_left = chunk == nullptr ? 0 : RecordBytesLeft(*chunk);
+  SegmentHeader header;
+  header.log_id = log_id_;
+  header.number = number;
+  header.capacity = pool_.segment_bytes();
+  header.base_stamp = chunk == nullptr ? written_stamp_ : LastStampBefore(*chunk);
+  header.previous_end = at_.offset;
+  header.first_record = std::min(kSegmentHeaderBytes + record_left, header.capacity);
+  header.needs_snapshot = needs_snapshot_;
+  header.time_ms = time_ms;
+  std::string bytes = Encode(header);
+  bytes.resize(kSegmentHeaderBytes);
+  Status status = file.value()->WriteAt(0, bytes);
+  if (!status.ok()) return status;
+  used_.push_back({number, PathOf(number), header.base_stamp, header.capacity});
+  current_ = std::move(file.value());
+  capacity_ = header.capacity;
+  at_ = {number, kSegmentHeaderBytes};
+  dirty_.push_back(current_);
+  return {};
+}
+
+Status LogWriter::Append(engine::LogRecords records, int64_t time_ms) {
+  if (records.begins.empty()) return {};
+  for (size_t i = 0; i < records.begins.size(); ++i) {
+    const size_t begin = records.begins[i];
+    char* record = records.bytes.data() + begin;
+    uint64_t body_bytes;
+    std::memcpy(&body_bytes, record + offsetof(engine::RecordHeader, body_bytes),
+                sizeof(body_bytes));
+    const size_t size = sizeof(engine::RecordHeader) + static_cast<size_t>(body_bytes);
+    std::memcpy(record + offsetof(engine::RecordHeader, synced_stamp), &synced_stamp_,
+                sizeof(synced_stamp_));
+    const uint64_t checksum = RecordChecksum({record, size}, log_id_);
+    std::memcpy(record + offsetof(engine::RecordHeader, checksum), &checksum, sizeof(checksum));
+  }
+  const size_t size = records.bytes.size();
+  unsynced_bytes_ += size;
+  records.bytes.append(sizeof(engine::RecordHeader), '\0');
+  tail_.push_back({std::move(records.bytes), size, std::move(records.begins), records.last, 0});
+  return WriteTail(time_ms);
+}
+
+Status LogWriter::WriteTail(int64_t time_ms) {
+  if (failed_) return {};
+  Status status = WritePending(time_ms);
+  failed_ = !status.ok();
+  return status;
+}
+
+Status LogWriter::WritePending(int64_t time_ms) {
+  blocked_ = false;
+  for (; pending_ < tail_.size(); ++pending_) {
+    Chunk& chunk = tail_[pending_];
+    while (chunk.written < chunk.size) {
+      if (at_.offset == capacity_) {
+        const bool allowed =
+            has_room() || RecordBytesLeft(chunk) >= pool_.segment_bytes() - kSegmentHeaderBytes;
+        if (!allowed) {  // W4
+          blocked_ = true;
+          return {};
+        }
+        Status status = NextSegment(&chunk, time_ms);
+        if (!status.ok()) return status;
+      }
+      const auto room = static_cast<size_t>(capacity_ - at_.offset);
+      const size_t size = std::min(chunk.size - chunk.written, room);
+      const size_t with_zeros = std::min(chunk.bytes.size() - chunk.written, room);
+      const auto bytes = std::string_view(chunk.bytes).substr(chunk.written, with_zeros);
+      Status status = current_->WriteAt(at_.offset, bytes);
+      if (!status.ok()) return status;
+      if (dirty_.empty() || dirty_.back() != current_) dirty_.push_back(current_);
+      chunk.written += size;
+      at_.offset += size;
+    }
+    written_stamp_ = chunk.last;
+    written_place_ = at_;
+  }
+  return {};
+}
+
+SyncJob LogWriter::BeginSync() {
+  SyncJob job{std::move(dirty_), tail_number_ + pending_, written_place_};
+  dirty_.clear();
+  return job;
+}
+
+void LogWriter::EndSync(const SyncJob& job) {
+  for (; tail_number_ < job.chunks; ++tail_number_, --pending_) {
+    synced_stamp_ = tail_.front().last;
+    unsynced_bytes_ -= tail_.front().size;
+    tail_.pop_front();
+  }
+  synced_place_ = job.place;
+}
+
+Status LogWriter::Sync() {
+  const SyncJob job = BeginSync();
+#ifndef FLUXKV_PLANT_SKIP_SYNC
+  Status status = job.Run();
+  if (!status.ok()) {
+    failed_ = true;
+    return status;
+  }
+#endif
+  EndSync(job);
+  return {};
+}
+
+Status LogWriter::Mend(int64_t time_ms) {
+  failed_ = true;
+  current_.reset();
+  dirty_.clear();
+  while (!used_.empty() && used_.back().number > synced_place_.segment) {
+    if (files_.Exists(used_.back().path)) {
+      Status status = pool_.Give(used_.back().path, used_.size());
+      if (!status.ok()) return status;
+    }
+    used_.pop_back();
+  }
+  // A file that was taken and could not be begun.
+  if (const std::string path = PathOf(synced_place_.segment + 1); files_.Exists(path)) {
+    Status status = pool_.Give(path, used_.size());
+    if (!status.ok()) return status;
+  }
+  Status status = files_.SyncDirectory(directory_);
+  if (!status.ok()) return status;
+  at_ = written_place_ = synced_place_;
+  written_stamp_ = synced_stamp_;
+  pending_ = 0;
+  for (Chunk& chunk : tail_) chunk.written = 0;
+  status = NextSegment(nullptr, time_ms);
+  if (status.ok()) status = WritePending(time_ms);
+  if (status.ok()) status = Sync();
+  failed_ = !status.ok();
+  return status;
+}
+
+Status LogWriter::SnapshotDone(Stamp stamp) {
+  needs_snapshot_ = needs_snapshot_ <= stamp ? 0 : needs_snapshot_;
+#ifdef FLUXKV_PLANT_RECYCLE_EARLY
+  while (used_.size() > 1) {
+#else
+  // W3: base_stamp of the next one is the newest that begins here or before.
+  while (used_.size() > 1 ? used_[1].base_stamp <= stamp
+                          : !used_.empty() && current_ == nullptr && written_stamp_ <= stamp) {
+#endif
+    Status status = pool_.Give(used_.front().path, used_.size() - 1);
+    if (!status.ok()) return status;
+    used_.pop_front();
+  }
+  return {};
+}
+
+}  // namespace fluxkv::persist

@@ -1,0 +1,143 @@
+// Writes records into segments, and knows what of them is on disk.
+//
+//   LogWriter writer(files, pool, "data", log_id);
+//   Status status = writer.Begin(end);          // where recovery found the end of the stream
+//   status = writer.Append(std::move(records));
+//   status = writer.Sync();                     // synced_stamp() has risen
+//
+// W1. What was given to Append is kept in memory (the tail) until it is on disk.
+// W2. After an error the segments behind the last sync are not trusted: Mend puts them aside and
+//     writes the tail afresh into a new segment, which says where the trusted stream ends.
+// W3. A segment is given back to the pool only when every record that begins in it, or before it,
+// is
+//     in a snapshot that is on disk.
+// W4. No more segments than the pool has are used, but for a record that is larger than what is
+// left
+//     of them; when there is none, blocked() is true and the tail waits in memory.
+//
+// Threads: one; a SyncJob may be run by another meanwhile. Owns: the tail and the open segment.
+// Errors: as file_system.h; after one only Mend helps.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/commit_log.h"
+#include "persist/log_format.h"
+#include "persist/segment_pool.h"
+
+namespace fluxkv::persist {
+
+// A place in the stream.
+struct LogPlace {
+  uint64_t segment = 0;  // number; 0: before the first one
+  uint64_t offset = 0;   // in its file
+};
+
+struct SegmentInUse {
+  uint64_t number = 0;
+  std::string path;
+  Stamp base_stamp = 0;
+  uint64_t capacity = 0;
+};
+
+// What a log is before more is written: from recovery.
+struct LogEnd {
+  std::vector<SegmentInUse> segments;  // with the stream, oldest first
+  LogPlace place;                      // where the stream ends
+  Stamp last_stamp = 0;                // of its last record
+  Stamp needs_snapshot = 0;            // as SegmentHeader
+};
+
+// Files to sync, and what is on disk when that has gone well.
+struct SyncJob {
+  std::vector<std::shared_ptr<File>> files;
+  uint64_t chunks = 0;
+  LogPlace place;
+  Status Run() const;
+};
+
+class LogWriter {
+ public:
+  LogWriter(FileSystem& files, SegmentPool& pool, std::string directory, uint64_t log_id);
+
+  // Begins a new segment behind `end`; its header is on disk when this returns.
+  Status Begin(LogEnd end, int64_t time_ms);
+  bool begun() const { return current_ != nullptr; }
+  // Gives up the open segment; what was written stays. Requires: nothing is unsynced.
+  void Stop() { current_.reset(); }
+
+  // What a log is while nothing is written to it. Requires: not begun.
+  void Adopt(LogEnd end);
+  // After an error, and until Mend has gone well, records are only kept.
+  Status Append(engine::LogRecords records, int64_t time_ms);
+  // Goes on writing what was blocked.
+  Status Resume(int64_t time_ms) { return WriteTail(time_ms); }
+  Status Sync();
+  SyncJob BeginSync();
+  void EndSync(const SyncJob& job);
+  // The job has failed, or Sync has.
+  void SetFailed() { failed_ = true; }
+  Status Mend(int64_t time_ms);
+  // A snapshot with this stamp is on disk.
+  Status SnapshotDone(Stamp stamp);
+
+  bool failed() const { return failed_; }
+  // What is on disk, as a later log would find it.
+  LogEnd end() const;
+  bool blocked() const { return blocked_; }
+  // Everything given to Append has been handed to the system, or is on disk.
+  bool all_written() const { return pending_ == tail_.size(); }
+  bool all_synced() const { return tail_.empty(); }
+  Stamp synced_stamp() const { return synced_stamp_; }
+  Stamp written_stamp() const { return written_stamp_; }
+  uint64_t unsynced_bytes() const { return unsynced_bytes_; }
+  size_t segments_used() const { return used_.size(); }
+  uint64_t bytes_used() const;
+  // Whether another segment may be begun.
+  bool has_room() const { return used_.size() < pool_.files_max(); }
+
+ private:
+  struct Chunk {
+    std::string bytes;  // with zeros behind, which mark the end of the stream until more is written
+    size_t size = 0;    // without them
+    std::vector<size_t> begins;  // of records
+    Stamp last = 0;
+    size_t written = 0;  // at most size
+  };
+
+  Status WriteTail(int64_t time_ms);
+  Status WritePending(int64_t time_ms);
+  Status NextSegment(const Chunk* chunk, int64_t time_ms);
+  static uint64_t RecordBytesLeft(const Chunk& chunk);
+  Stamp LastStampBefore(const Chunk& chunk) const;
+  std::string PathOf(uint64_t number) const;
+
+  FileSystem& files_;
+  SegmentPool& pool_;
+  const std::string directory_;
+  const uint64_t log_id_;
+
+  std::deque<SegmentInUse> used_;
+  std::shared_ptr<File> current_;
+  uint64_t capacity_ = 0;
+  LogPlace at_;  // where the next byte goes
+  Stamp needs_snapshot_ = 0;
+
+  std::deque<Chunk> tail_;    // not on disk, oldest first
+  uint64_t tail_number_ = 0;  // of tail_.front(), counting all chunks ever
+  size_t pending_ = 0;        // first chunk of tail_ that is not wholly written
+  LogPlace written_place_;    // behind the last whole chunk
+  LogPlace synced_place_;     // behind the last chunk on disk
+  Stamp written_stamp_ = 0, synced_stamp_ = 0;
+  uint64_t unsynced_bytes_ = 0;
+  std::vector<std::shared_ptr<File>> dirty_;
+  bool blocked_ = false;
+  bool failed_ = false;
+};
+
+}  // namespace fluxkv::persist
