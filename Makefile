@@ -1,7 +1,7 @@
 # fluxkv: `make help` lists the targets. Objects go to build/<flavour>/, dependencies are tracked (-MMD).
 #   NATIVE=1 tunes for this machine's CPU    LTO=0 links faster    V=1 shows commands    FLAVOUR=release|debug|asan|tsan
 #   PLANT=NAME builds the tests with one planted bug (-DFLUXKV_PLANT_NAME) into build/plant-NAME
-.DEFAULT_GOAL := build/fluxkv
+.DEFAULT_GOAL := all
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --jobs=$(shell nproc) --no-print-directory
 endif
@@ -39,7 +39,7 @@ COMPILE   = $(QUIET)$(CACHE) $(CXX) $(CXXFLAGS) $(if $(filter tests/%,$<),-O0) -
 LINK      = $(QUIET)$(CXX) $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $^ -o $@ $(LDLIBS)
 
 # Files are found, not listed. Support files of the tests are those that are no test and no program.
-SRC      := $(filter-out src/server/main.cc,$(sort $(shell find src -name '*.cc')))
+SRC      := $(filter-out %/main.cc %_main.cc,$(sort $(shell find src -name '*.cc')))
 TEST_CC  := $(sort $(shell find tests -name '*.cc'))
 UNIT     := $(filter %_test.cc,$(TEST_CC)) tests/doctest_main.cc
 WIRE     := $(filter tests/wire/%_wire.cc,$(TEST_CC)) tests/wire/wire_main.cc
@@ -57,11 +57,13 @@ object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),
 PROGRAMS := $(patsubst tests/isolation/%.cc,$(DIR)/%,$(TOOLS))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 
-.PHONY: help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench clean
+.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench clean
 help:            ## this list
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-build/fluxkv: build/release/fluxkv ## the server, optimised (what `make` alone builds)
+all: build/fluxkv build/fluxkv-import ## the server and its tools, optimised (what `make` alone builds)
+
+build/fluxkv build/fluxkv-import: build/%: build/release/%
 	@ln -f $< $@
 
 run:             ## install what running needs, build, start on 127.0.0.1:6379 (conf/fluxkv.toml)
@@ -99,14 +101,16 @@ deps-test:
 	@scripts/install-deps.sh test
 
 # What the test runner builds, by FLAVOUR (and PLANT).
-server: $(DIR)/fluxkv
+server: $(DIR)/fluxkv $(DIR)/fluxkv-import
 unit:   $(DIR)/unit_tests
-wire:   $(DIR)/wire_tests
+wire:   $(DIR)/wire_tests build/peers/redis-server
 tools:  $(PROGRAMS)
 tests:  unit wire tools
 fuzzers: $(FUZZERS)
 
 $(DIR)/fluxkv: $(call object,$(SRC) src/server/main.cc)
+	$(LINK)
+$(DIR)/fluxkv-import: $(call object,$(filter src/base/% src/engine/% src/types/% src/tools/%,$(SRC)) src/tools/import_main.cc)
 	$(LINK)
 $(DIR)/unit_tests: $(call object,$(UNIT) $(SRC)) $(DIR)/libsupport.a
 	$(LINK) -lhiredis

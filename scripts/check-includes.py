@@ -13,6 +13,7 @@ MAY_INCLUDE = {
     "config": "base",
     "command": "base resp types engine config",
     "persist": "base engine",
+    "tools": "base types persist",
     "server": "base engine types resp config command persist",
 }
 # Header or call, and the folders that may use it.
@@ -20,7 +21,7 @@ RESERVED = [
     (r"#include [<\"]uv(\.h|/)", "libuv", "server"),
     (r"#include <toml\+\+/", "toml++", "config"),
     (r"#include <(fstream|filesystem|sys/stat\.h|fcntl\.h|dirent\.h)>|\b(fopen|opendir)\(", "the file system",
-     "config persist server"),
+     "config persist server tools"),
 ]
 LINES_MAX = 600
 

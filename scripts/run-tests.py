@@ -107,7 +107,7 @@ def plant_steps():
 
 def all_steps():
     aslr = no_aslr()
-    release, debug = built("release", "build/fluxkv"), built("debug", "tests")
+    release, debug = built("release", "build/fluxkv", "build/fluxkv-import"), built("debug", "tests")
     both = [*release, "+", *debug]
     short = int(os.environ.get("ISOLATION_SECONDS", 10))
     fuzz_seconds = int(os.environ.get("FUZZ_SECONDS", 15))
@@ -119,9 +119,9 @@ def all_steps():
                    release + ["+", "build/peers/redis-server"])
     yield from isolation_steps("debug", short)
     for source in sorted(glob.glob("tests/fuzz/*_fuzz.cc")):
-        name = os.path.basename(source)[:-len(".cc")]
-        yield Step(f"fuzz-{name[:-5]}", [f"build/asan/{name}", "--seconds", str(fuzz_seconds), "tests/fuzz/seeds"],
-                   built("asan", "fuzzers"), timeout=fuzz_seconds + 60)
+        name = os.path.basename(source)[:-len("_fuzz.cc")]
+        command = [f"build/asan/{name}_fuzz", "--seconds", str(fuzz_seconds), f"tests/fuzz/seeds/{name}"]
+        yield Step(f"fuzz-{name}", command, built("asan", "fuzzers"), timeout=fuzz_seconds + 60)
     for flavour, prefix in (("asan", []), ("tsan", aslr)):
         unit, wire = [*prefix, f"build/{flavour}/unit_tests"], [*prefix, "build/debug/wire_tests"]
         make_unit, make_wire = built(flavour, "unit"), built(flavour, "server") + ["+"] + built("debug", "wire")

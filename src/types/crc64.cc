@@ -32,8 +32,8 @@ constexpr Tables kTables = MakeTables();
 
 }  // namespace
 
-uint64_t Crc64(std::string_view bytes) {
-  uint64_t crc = 0;
+uint64_t Crc64(std::string_view bytes, uint64_t before) {
+  uint64_t crc = before;
   const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
   size_t left = bytes.size();
   for (; left >= kSlices; left -= kSlices, at += kSlices) {

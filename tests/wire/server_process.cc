@@ -47,13 +47,18 @@ int FreePort() {
   return ntohs(address.sin_port);
 }
 
-ServerProcess::ServerProcess(std::vector<std::string> options) {
+ServerProcess::ServerProcess(std::vector<std::string> options, std::string program) {
+  if (program.empty()) {
+    program = Environment("FLUXKV_SERVER", "build/fluxkv");
+    std::string threads = Environment("FLUXKV_THREADS", "");
+    if (!threads.empty()) options.insert(options.begin(), {"--threads", threads});
+  }
   char pattern[] = "/tmp/fluxkv-test-XXXXXX";
   if (mkdtemp(pattern) == nullptr) throw std::runtime_error("no temporary directory");
   dir_ = pattern;
   for (int attempt = 0; attempt < kStartAttempts; ++attempt) {
     port_ = FreePort();
-    Start(options);
+    Start(options, program);
     if (WaitUntilReady()) return;
   }
   std::string output = Output();
@@ -71,17 +76,10 @@ ServerProcess::~ServerProcess() {
   std::filesystem::remove_all(dir_, ignored);
 }
 
-void ServerProcess::Start(const std::vector<std::string>& options) {
+void ServerProcess::Start(const std::vector<std::string>& options, const std::string& program) {
   // Everything that allocates is done before the fork.
-  std::vector<std::string> arguments = {Environment("FLUXKV_SERVER", "build/fluxkv"),
-                                        "--port",
-                                        std::to_string(port_),
-                                        "--bind",
-                                        "127.0.0.1",
-                                        "--dir",
-                                        dir_};
-  std::string threads = Environment("FLUXKV_THREADS", "");
-  if (!threads.empty()) arguments.insert(arguments.end(), {"--threads", threads});
+  std::vector<std::string> arguments = {
+      program, "--port", std::to_string(port_), "--bind", "127.0.0.1", "--dir", dir_};
   arguments.insert(arguments.end(), options.begin(), options.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());

@@ -3,6 +3,7 @@
 //
 //   ServerProcess server({"--maxclients", "10"});
 //   Client client(server.port());
+//   ServerProcess redis({"--save", ""}, kRedisServer);   // another program than that under test
 //
 // Environment: FLUXKV_SERVER, the program (build/fluxkv); FLUXKV_THREADS, given to it as --threads.
 // Threads: one thread starts and stops; port() and pid() from any.
@@ -16,9 +17,11 @@
 
 namespace fluxkv::wire {
 
+inline constexpr char kRedisServer[] = "build/peers/redis-server";
+
 class ServerProcess {
  public:
-  explicit ServerProcess(std::vector<std::string> options = {});
+  explicit ServerProcess(std::vector<std::string> options = {}, std::string program = "");
   ~ServerProcess();  // kills what Stop has not stopped, removes the directory
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
@@ -36,7 +39,7 @@ class ServerProcess {
   std::string Output() const;
 
  private:
-  void Start(const std::vector<std::string>& options);
+  void Start(const std::vector<std::string>& options, const std::string& program);
   bool WaitUntilReady();
   void Reap(int status);
 
