@@ -45,7 +45,7 @@ Persistence::Persistence(FileSystem& files, Options options, engine::Database& d
       logger_(logger) {}
 
 Persistence::~Persistence() {
-  snapshotter_.reset();
+  if (snapshotter_ != nullptr) snapshotter_->Stop();
   if (log_thread_ != nullptr && log_thread_->running()) {
     database_.store().log.SetRecording(false);
     Status status = log_thread_->Stop();
@@ -152,6 +152,7 @@ Status Persistence::Start() {
   snapshotter_->figures().last_stamp.store(recovered_.snapshot_stamp);
   snapshotter_->figures().last_bytes.store(recovered_.snapshot_bytes);
   Status status;
+  snapshotter_->Start();
   LogEnd end = recovered_.end;
   end.last_stamp = std::max(end.last_stamp, recovered_.stamp);
   if (options_.mode == Mode::kNone) {
@@ -179,7 +180,7 @@ Status Persistence::Stop(bool save) {
     auto ticket = snapshotter_->Request(/*again=*/true);
     status = snapshotter_->Wait(*ticket);
   }
-  snapshotter_.reset();
+  if (snapshotter_ != nullptr) snapshotter_->Stop();
   if (log_thread_ != nullptr && log_thread_->running()) {
     database_.store().log.SetRecording(false);
     Status stopped = log_thread_->Stop();
@@ -313,7 +314,7 @@ void Persistence::OnIdle() {
         pool_->Prepare(static_cast<size_t>(log_thread_->figures().segments_used.load()));
     if (!status.ok()) logger_.Verbose("log: {}", status.message());
   }
-  if (snapshotter_ == nullptr || !SnapshotIsDue()) return;
+  if (!SnapshotIsDue()) return;
   const bool failed = snapshotter_->figures().last_failed.load();
   if (failed && clock_.now_ms() - last_try_ms_.load() < kRetryFailedMs) return;
   last_try_ms_.store(clock_.now_ms());
