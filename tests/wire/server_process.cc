@@ -79,7 +79,9 @@ void ServerProcess::Start(const std::vector<std::string>& options) {
                                         "--bind",
                                         "127.0.0.1",
                                         "--dir",
-                                        dir_};
+                                        dir_,
+                                        "--durability",
+                                        "none"};  // a test may give another after it
   std::string threads = Environment("FLUXKV_THREADS", "");
   if (!threads.empty()) arguments.insert(arguments.end(), {"--threads", threads});
   arguments.insert(arguments.end(), options.begin(), options.end());
