@@ -5,6 +5,7 @@
 #include "config/option_table.h"
 #include "config/option_value.h"
 #include "config_test_support.h"
+#include "temp_dir.h"
 
 namespace fluxkv::config {
 namespace {
@@ -118,8 +119,37 @@ TEST_CASE("names of files and hosts, titles, save points, addresses") {
         "!Too many bind addresses specified.");
   CHECK(Read("oom-score-adj-values", "0 1").starts_with("!wrong number"));
   CHECK(Read("oom-score-adj-values", "0 1 3000").starts_with("!Invalid oom-score"));
-  CHECK(Read("dir", "/nonexistent-directory") == "!No such file or directory");
-  CHECK(Read("dir", "/dev/null") == "!Not a directory");
+}
+
+TEST_CASE("a data directory is absolute, and is there or could be made") {
+  TempDir dir;
+  std::string root = std::filesystem::canonical(dir.Path(".")).string();
+  dir.Write("file", "");
+  std::filesystem::create_directory(dir.Path("there"));
+  std::filesystem::create_directory_symlink(dir.Path("there"), dir.Path("link"));
+  std::filesystem::create_directory_symlink(dir.Path("nowhere"), dir.Path("dangling"));
+  CHECK(Read("dir", dir.Path("there")) == root + "/there");
+  CHECK(Read("dir", dir.Path("there/")) == root + "/there");
+  CHECK(Read("dir", dir.Path("there/../link/.")) == root + "/there");
+  CHECK(Read("dir", dir.Path("absent")) == root + "/absent");
+  CHECK(Read("dir", dir.Path("absent///")) == root + "/absent");
+  CHECK(Read("dir", dir.Path("link/absent")) == root + "/there/absent");
+  CHECK(Read("dir", "/") == "/");
+  CHECK(Read("dir", "absent-here") == (std::filesystem::current_path() / "absent-here").string());
+  CHECK(Read("dir", ".") == std::filesystem::canonical(".").string());
+  CHECK(!std::filesystem::exists(dir.Path("absent")));
+
+  CHECK(Read("dir", "") == "!No such file or directory");
+  CHECK(Read("dir", dir.Path("absent/data")) ==
+        "!" + dir.Path("absent") + ": No such file or directory");
+  CHECK(Read("dir", dir.Path("absent/..")) ==
+        "!" + dir.Path("absent") + ": No such file or directory");
+  for (const char* name : {"file", "file/"}) {
+    CHECK(Read("dir", dir.Path(name)) == "!Not a directory");
+  }
+  CHECK(Read("dir", dir.Path("file/data")) == "!" + dir.Path("file") + ": Not a directory");
+  CHECK(Read("dir", dir.Path("dangling")) == "!No such file or directory");
+  CHECK(Read("dir", std::string("a\0b", 3)) == "!argument must not contain a NUL byte");
 }
 
 TEST_CASE("letters of keyspace notifications") {
