@@ -124,8 +124,9 @@ std::string PrintNumber(const Option& option, int64_t number) {
     return std::string(digits, end.ptr);
   }
   if (option.type == Type::kMemoryOrPercent && number < 0) return std::to_string(-number) + "%";
-  // Redis's options are plain numbers in Redis's unit; ours show the unit.
-  if (option.type == Type::kTimeMs && option.redis_name.empty()) {
+  // Redis's options are plain numbers in Redis's unit; ours show the unit, in the name or here.
+  bool unit_in_name = !option.redis_name.empty() || option.name.ends_with("_ms");
+  if (option.type == Type::kTimeMs && !unit_in_name) {
     return std::to_string(number) + "ms";
   }
   return std::to_string(number);
