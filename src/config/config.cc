@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/parse.h"
+#include "config/combination.h"
 
 namespace fluxkv::config {
 namespace {
@@ -47,6 +48,20 @@ std::string Config::Text(std::string_view name) const {
 Value Config::ValueAt(size_t index) const {
   std::lock_guard lock(mutex_);
   return values_[index];
+}
+
+LinkedValues Config::LinkedNow() const {
+  LinkedValues values;
+  std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < kLinkedOptions; ++i) values[i] = values_[LinkedIndexes()[i]];
+  return values;
+}
+
+// Linked options are saved together, so one that was changed marks them all.
+void Config::MarkChanged(size_t index) {
+  changed_[index] = true;
+  if (!LinkedOptionAt(index)) return;
+  for (size_t linked : LinkedIndexes()) changed_[linked] = true;
 }
 
 void Config::Store(size_t index, const Value& value) {
@@ -123,7 +138,49 @@ Result<std::vector<Config::Change>> Config::CheckedChanges(
     Status status = CheckNewValue(change);
     if (!status.ok()) return status;
   }
+  Status status = AddLinkedChanges(&changes);
+  if (!status.ok()) return status;
+  status = CheckTogether(changes);
+  if (!status.ok()) return status;
   return changes;
+}
+
+Status Config::AddLinkedChanges(std::vector<Change>* changes) const {
+  LinkedValues before = LinkedNow();
+  GivenValues given{};
+  std::string name;
+  for (const Change& change : *changes) {
+    auto linked = LinkedOptionAt(change.index);
+    if (!linked) continue;
+    given[*linked] = &change.value;
+    name = change.name;
+  }
+  if (name.empty()) return {};
+  auto after = LinkedAfter(before, given);
+  if (!after.ok()) return SetError(name, after.message());
+  std::vector<Change> others;
+  for (size_t i = 0; i < kLinkedOptions; ++i) {
+    if (given[i] != nullptr) continue;
+    others.push_back({LinkedIndexes()[i], name, after.value()[i], before[i]});
+    Status status = CheckNewValue(others.back());
+    if (!status.ok()) return status;
+  }
+  changes->insert(changes->end(), others.begin(), others.end());
+  return {};
+}
+
+Status Config::CheckTogether(const std::vector<Change>& changes) const {
+  auto last = std::find_if(changes.rbegin(), changes.rend(),
+                           [](const Change& change) { return IsCombined(change.index); });
+  if (last == changes.rend()) return {};
+  std::vector<Value> values;
+  {
+    std::lock_guard lock(mutex_);
+    values = values_;
+  }
+  for (const Change& change : changes) values[change.index] = change.value;
+  Status status = CheckCombination(values);
+  return status.ok() ? Status() : SetError(last->name, status.message());
 }
 
 Status Config::CheckNewValue(const Change& change) const {
@@ -177,7 +234,7 @@ Status Config::Set(const std::vector<std::pair<std::string, std::string>>& pairs
   if (!status.ok()) return status;
   std::lock_guard lock(mutex_);
   for (const Change& change : changes.value()) {
-    if (change.value.text != change.before.text) changed_[change.index] = true;
+    if (change.value.text != change.before.text) MarkChanged(change.index);
   }
   return {};
 }

@@ -24,13 +24,15 @@
 
 #include "base/result.h"
 #include "config/command_line.h"
+#include "config/linked_options.h"
 #include "config/option_table.h"
 #include "config/option_value.h"
 #include "config/settings.h"
 
 namespace fluxkv::config {
 
-// What is fixed at the start, and the first values of bind and port.
+// What is fixed at the start, and the first values of bind, port, durability, the data directory
+// and the save points.
 struct StartOptions {
   std::vector<std::string> bind;  // a leading '-': may be missing
   int port = 0;
@@ -45,6 +47,10 @@ struct StartOptions {
   std::string logfile;
   Permission debug_command = Permission::kNo;
   Durability durability = Durability::kNone;
+  std::string data_dir;  // absolute; the server makes it if it is absent
+  int64_t segment_bytes = 0;
+  int segments = 0;
+  std::vector<SavePoint> save_points;
   Isolation isolation = Isolation::kSerializable;
 };
 
@@ -70,6 +76,7 @@ class Config {
   std::string requirepass() const { return Text("requirepass"); }
   std::string dir() const { return Text("dir"); }
   std::vector<double> latency_percentiles() const;
+  std::vector<SavePoint> save_points() const { return SavePointsOf(Text("save")); }
   // The canonical text of any option. Requires: `name` is in the table.
   std::string Text(std::string_view name) const;
 
@@ -79,13 +86,14 @@ class Config {
   std::vector<std::pair<std::string, std::string>> Get(
       const std::vector<std::string>& patterns) const;
 
-  // CONFIG SET: all or nothing. `client_is_local`: the client is on this machine
-  // (enable-protected-configs local).
+  // CONFIG SET: all or nothing. What sets an option sets those that are linked with it
+  // (linked_options.h). `client_is_local`: the client is on this machine (enable-protected-configs
+  // local).
   Status Set(const std::vector<std::pair<std::string, std::string>>& pairs,
              bool client_is_local = false);
 
-  // Runs when Set changes the option (not at Load). If it fails, everything is put back and its
-  // message ends the error. Requires: `name` is in the table.
+  // Runs when Set changes the option, under whatever name (not at Load). If it fails, everything is
+  // put back and its message ends the error. Requires: `name` is in the table.
   void OnChange(std::string_view name, Applier applier);
 
   // CONFIG REWRITE: what was changed while running goes to <name>.override.toml beside the file,
@@ -102,24 +110,38 @@ class Config {
     Value value;
     Value before;
   };
+  struct Loading {
+    std::vector<std::string>* notes;
+    // Option and description of all that was given so far.
+    std::vector<std::pair<size_t, std::string>> given;
+  };
 
   Config();
 
   Status LoadDefaults();
-  Status LoadFiles(const std::string& file, std::vector<std::string>* notes);
-  Status Apply(const std::vector<Assignment>& assignments, std::vector<std::string>* notes);
+  Status LoadFiles(const std::string& file, Loading* loading);
+  Status LoadOverrides(Loading* loading);
+  Status Apply(const std::vector<Assignment>& assignments, Loading* loading);
+  void ApplyLinked(LinkedOption linked, const Value& value);
+  // Whether the values go together, when all of them are there.
+  Status CheckLoaded(const Loading& loading) const;
   void FillStart();
 
   Result<std::vector<Change>> CheckedChanges(
       const std::vector<std::pair<std::string, std::string>>& pairs, bool client_is_local) const;
   Status CheckNewValue(const Change& change) const;
+  // Adds what the changes of linked options change in the others.
+  Status AddLinkedChanges(std::vector<Change>* changes) const;
+  Status CheckTogether(const std::vector<Change>& changes) const;
   bool MayChangeProtected(bool client_is_local) const;
   Status RunAppliers(const std::vector<Change>& changes);
   void RollBack(const std::vector<Change>& changes, size_t applied);
 
   // Requires: mutex_ is held, or no other thread has the object yet.
   void Store(size_t index, const Value& value);
+  void MarkChanged(size_t index);
   Value ValueAt(size_t index) const;
+  LinkedValues LinkedNow() const;
   Result<std::string> OverrideText() const;
 
   Settings settings_;
@@ -127,7 +149,7 @@ class Config {
   std::string path_;
   std::string override_path_;
   std::vector<Applier> appliers_;  // by index of the option; fixed before threads start
-  std::vector<std::string> base_;  // texts after defaults and file; fixed after Load
+  std::vector<Value> base_;        // after defaults and file; fixed after Load
 
   std::mutex set_mutex_;       // one Set or Rewrite at a time; taken before mutex_
   mutable std::mutex mutex_;   // guards values_ and changed_

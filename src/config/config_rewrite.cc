@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "config/config.h"
 
 namespace fluxkv::config {
@@ -60,6 +61,19 @@ Status SyncDirectory(const std::string& path) {
   return {};
 }
 
+// What the linked options will be when durability.mode is read after the file: of the three it is
+// the one to write, and appendfsync only where the mode leaves it open and it would be lost.
+LinkedValues LinkedReadBack(const std::vector<Value>& base, const std::vector<Value>& values) {
+  const auto& indexes = LinkedIndexes();
+  LinkedValues before{};
+  for (size_t i = 0; i < kLinkedOptions; ++i) before[i] = base[indexes[i]];
+  GivenValues given{};
+  given[kLinkedMode] = &values[indexes[kLinkedMode]];
+  auto after = LinkedAfter(before, given);
+  CHECK(after.ok());  // one alone contradicts nothing
+  return after.value();
+}
+
 }  // namespace
 
 Result<std::string> Config::OverrideText() const {
@@ -68,8 +82,12 @@ Result<std::string> Config::OverrideText() const {
                      ".\n# Delete this file to go back to that one.\n";
   std::string section;
   std::lock_guard lock(mutex_);
+  LinkedValues linked = LinkedReadBack(base_, values_);
   for (size_t i = 0; i < values_.size(); ++i) {
-    if (!changed_[i] || values_[i].text == base_[i]) continue;
+    auto position = LinkedOptionAt(i);
+    bool by_mode = position && *position != kLinkedMode;
+    const Value& otherwise = by_mode ? linked[*position] : base_[i];
+    if (!changed_[i] || values_[i].text == otherwise.text) continue;
     std::string name = AllOptions()[i].dotted_name();
     size_t dot = name.find('.');
     auto literal = TomlLiteral(AllOptions()[i], values_[i].text);

@@ -1,4 +1,5 @@
 #include "base/parse.h"
+#include "config/linked_options.h"
 #include "config/option_table.h"
 
 namespace fluxkv::config {
@@ -40,9 +41,12 @@ std::string HelpText(std::string_view program) {
                      "  --check\n      Validate the file and the options, and leave.\n";
   std::string section;
   std::vector<std::string_view> compatibility;
-  for (const Option& option : AllOptions()) {
+  std::vector<std::string_view> linked;
+  for (size_t i = 0; i < AllOptions().size(); ++i) {
+    const Option& option = AllOptions()[i];
     if (option.compatibility_only()) {
-      if (!option.has(kHidden)) compatibility.push_back(option.redis_name);
+      auto& names = LinkedOptionAt(i) ? linked : compatibility;
+      if (!option.has(kHidden)) names.push_back(option.redis_name);
       continue;
     }
     std::string own(option.name.substr(0, option.name.find('.')));
@@ -50,6 +54,7 @@ std::string HelpText(std::string_view program) {
     section = own;
     text += OptionHelp(option);
   }
+  text += "\nOptions of Redis that set durability.mode:\n" + Wrapped(linked);
   return text + "\nOptions of Redis accepted for compatibility, without effect:\n" +
          Wrapped(compatibility);
 }

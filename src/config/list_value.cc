@@ -149,6 +149,25 @@ Result<Value> ParseSavePoints(std::span<const std::string> words) {
   return Value{JoinWords(words), static_cast<int64_t>(words.size() / 2)};
 }
 
+std::vector<SavePoint> SavePointsOf(const std::string& canonical) {
+  std::vector<SavePoint> points;
+  Option option{.type = Type::kSavePoints};
+  std::vector<std::string> words = SplitWords(option, canonical);
+  for (size_t i = 0; i + 1 < words.size(); i += 2) {
+    points.push_back({ParseInt64(words[i]).value_or(0), ParseInt64(words[i + 1]).value_or(0)});
+  }
+  return points;
+}
+
+std::vector<std::string> AddSavePoints(const std::string& current,
+                                       const std::vector<std::string>& words) {
+  if (Empty(words)) return {};
+  Option option{.type = Type::kSavePoints};
+  std::vector<std::string> all = SplitWords(option, current);
+  all.insert(all.end(), words.begin(), words.end());
+  return all;
+}
+
 Result<Value> ParseOomScores(std::span<const std::string> words) {
   if (words.size() != 3) return Status::Error("wrong number of arguments");
   for (const std::string& word : words) {

@@ -24,7 +24,7 @@ enum class Type {
   kEnum,                // one of `values`
   kEnumSet,             // any of `values`, the first of them standing for none
   kText,                // any text without NUL
-  kDirectory,           // a directory that exists
+  kDirectory,           // a directory that exists, or could be made in its parent
   kAddresses,           // up to 16 addresses
   kNotify,              // letters of notify_flags.h
   kPercentiles,         // numbers from 0 to 100
@@ -51,7 +51,7 @@ inline constexpr int64_t kUint32Max = std::numeric_limits<uint32_t>::max();
 inline constexpr int64_t kInt64Max = std::numeric_limits<int64_t>::max();
 
 struct Option {
-  std::string_view name = {};        // ours: "server.port"; empty in a row kept for compatibility
+  std::string_view name = {};  // ours: "server.port"; empty in a row that has Redis's name only
   std::string_view redis_name = {};  // Redis's, where there is one
   std::string_view redis_alias = {};
   std::string_view short_name = {};  // our own short name on the command line

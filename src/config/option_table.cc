@@ -27,8 +27,8 @@ void AddName(Table* table, std::string_view name, NameKind kind, size_t index) {
 
 Table MakeTable() {
   Table table;
-  for (auto rows : {ServerOptions(), DataOptions(), CompatDataOptions(), CompatDiskOptions(),
-                    CompatSystemOptions()}) {
+  for (auto rows : {ServerOptions(), MemoryOptions(), DurabilityOptions(), DataOptions(),
+                    CompatDataOptions(), CompatDiskOptions(), CompatSystemOptions()}) {
     table.options.insert(table.options.end(), rows.begin(), rows.end());
   }
   for (size_t i = 0; i < table.options.size(); ++i) {

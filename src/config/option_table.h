@@ -30,6 +30,8 @@ struct OptionName {
 
 // Rows of each area, in the order in which files and --help show them.
 std::span<const Option> ServerOptions();
+std::span<const Option> MemoryOptions();
+std::span<const Option> DurabilityOptions();
 std::span<const Option> DataOptions();
 std::span<const Option> CompatDataOptions();
 std::span<const Option> CompatDiskOptions();

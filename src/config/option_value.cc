@@ -124,8 +124,9 @@ std::string PrintNumber(const Option& option, int64_t number) {
     return std::string(digits, end.ptr);
   }
   if (option.type == Type::kMemoryOrPercent && number < 0) return std::to_string(-number) + "%";
-  // Redis's options are plain numbers in Redis's unit; ours show the unit.
-  if (option.type == Type::kTimeMs && option.redis_name.empty()) {
+  // Redis's options are plain numbers in Redis's unit; ours show the unit, in the name or here.
+  bool unit_in_name = !option.redis_name.empty() || option.name.ends_with("_ms");
+  if (option.type == Type::kTimeMs && !unit_in_name) {
     return std::to_string(number) + "ms";
   }
   return std::to_string(number);
@@ -233,12 +234,35 @@ Result<Value> ParseText(const Option& option, const std::string& text) {
   return Value{text, 0};
 }
 
-Result<Value> ParseDirectory(const std::string& text) {
+// The absolute path of a directory.
+Result<std::string> ExistingDirectory(const std::filesystem::path& path) {
   std::error_code error;
-  std::filesystem::path path = std::filesystem::canonical(text, error);
+  std::filesystem::path absolute = std::filesystem::canonical(path, error);
   if (error) return Status::Error(error.message());
-  if (!std::filesystem::is_directory(path, error)) return Status::Error("Not a directory");
-  return Value{path.string(), 0};
+  if (!std::filesystem::is_directory(absolute, error)) return Status::Error("Not a directory");
+  return absolute.string();
+}
+
+// The absolute path that a directory would have if it were made now, in a parent that exists.
+Result<std::string> NewDirectory(const std::filesystem::path& path) {
+  std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
+  auto directory = ExistingDirectory(parent);
+  if (!directory.ok()) return Status::Error(parent.string() + ": " + directory.message());
+  return (std::filesystem::path(directory.value()) / path.filename()).string();
+}
+
+Result<Value> ParseDirectory(std::string text) {
+  if (text.find('\0') != std::string::npos) {
+    return Status::Error("argument must not contain a NUL byte");
+  }
+  if (text.empty()) return Status::Error("No such file or directory");
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  std::error_code ignored;
+  auto type = std::filesystem::symlink_status(text, ignored).type();
+  bool absent = type == std::filesystem::file_type::not_found;
+  auto path = absent ? NewDirectory(text) : ExistingDirectory(text);
+  if (!path.ok()) return std::move(path).status();
+  return Value{path.value(), 0};
 }
 
 Result<Value> ParseNotify(const std::string& text) {

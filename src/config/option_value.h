@@ -31,6 +31,14 @@ struct BufferLimit {
 };
 using BufferLimits = std::array<BufferLimit, kClientClasses>;
 
+// A snapshot is taken when so many seconds have passed and so many changes were made since the
+// last.
+struct SavePoint {
+  int64_t seconds = 0;
+  int64_t changes = 0;
+  bool operator==(const SavePoint&) const = default;
+};
+
 // `words` as given; `current` is the canonical text the option has now, for options that are
 // changed in part.
 Result<Value> ParseValue(const Option& option, std::span<const std::string> words,
@@ -38,9 +46,6 @@ Result<Value> ParseValue(const Option& option, std::span<const std::string> word
 
 // Why this version cannot do what a valid value asks for; nullopt if it can.
 std::optional<std::string> UnsupportedReason(const Option& option, const Value& value);
-// The same at the start, where save points are refused too: who starts a server with them relies on
-// them. CONFIG SET only notes them, as tools set and restore them.
-std::optional<std::string> UnsupportedAtStart(const Option& option, const Value& value);
 
 // What CONFIG SET and one quoted argument give: split at spaces where the option takes several
 // words.
@@ -48,6 +53,11 @@ std::vector<std::string> SplitWords(const Option& option, std::string_view text)
 
 Result<BufferLimits> ParseBufferLimits(std::span<const std::string> words, BufferLimits current);
 std::vector<double> PercentilesOf(const std::string& canonical);
+std::vector<SavePoint> SavePointsOf(const std::string& canonical);
+// The words of a further `save` of one file or command line: as in Redis, they add to those of
+// `current`, and an empty one removes them.
+std::vector<std::string> AddSavePoints(const std::string& current,
+                                       const std::vector<std::string>& words);
 
 // The value as a TOML literal: bare where it is a number or a truth value, else quoted. Nullopt for
 // text that is not UTF-8.

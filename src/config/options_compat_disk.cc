@@ -1,4 +1,5 @@
-// Redis's options about RDB, AOF and replication, kept for compatibility.
+// Redis's options about RDB, AOF and replication, kept for compatibility; two of them set
+// durability.mode.
 #include "config/compat_rows.h"
 #include "config/option_table.h"
 
@@ -14,7 +15,6 @@ constexpr std::string_view kShutdown[] = {"default", "save", "nosave", "now", "f
 
 constexpr Option kRows[] = {
     // Saving.
-    Words(Type::kSavePoints, "save", ""),
     Text("dbfilename", "dump.rdb", kRuntime | kProtected, {}, Rule::kFileName),
     Bool("rdbcompression", true),
     Bool("rdbchecksum", true, 0),
@@ -28,8 +28,17 @@ constexpr Option kRows[] = {
     Enum("shutdown-on-sigterm", kShutdown, "default", kRuntime, Type::kEnumSet),
     Int("shutdown-timeout", 0, kInt32Max, "10"),
     // The append-only file.
-    Bool("appendonly", false),
-    Enum("appendfsync", kFsync, "everysec"),
+    {.redis_name = "appendonly",
+     .type = Type::kBool,
+     .flags = kRuntime,
+     .fallback = "yes",
+     .comment = "Sets durability.mode in Redis's words (linked_options.h)."},
+    {.redis_name = "appendfsync",
+     .type = Type::kEnum,
+     .flags = kRuntime,
+     .fallback = "everysec",
+     .values = kFsync,
+     .comment = "Sets durability.mode in Redis's words (linked_options.h)."},
     Text("appendfilename", "appendonly.aof", 0, {}, Rule::kFileNameNotEmpty),
     Text("appenddirname", "appendonlydir", 0, {}, Rule::kFileNameNotEmpty),
     Bool("no-appendfsync-on-rewrite", false),

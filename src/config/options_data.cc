@@ -1,4 +1,4 @@
-// Sections memory, durability, transactions, notify, slowlog, latency and vacuum.
+// Sections memory, transactions, notify, slowlog, latency and vacuum.
 #include "config/option_table.h"
 
 namespace fluxkv::config {
@@ -7,10 +7,9 @@ namespace {
 constexpr std::string_view kPolicies[] = {
     "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "volatile-arc",
     "allkeys-lru",  "allkeys-lfu",  "allkeys-random",  "allkeys-arc",  "noeviction"};
-constexpr std::string_view kDurability[] = {"none", "relaxed", "full"};
 constexpr std::string_view kIsolation[] = {"serializable", "snapshot"};
 
-constexpr Option kRows[] = {
+constexpr Option kMemoryRows[] = {
     {.name = "memory.maxmemory",
      .redis_name = "maxmemory",
      .type = Type::kMemory,
@@ -39,19 +38,9 @@ constexpr Option kRows[] = {
      .fallback = "0",
      .field = &Settings::maxmemory_clients,
      .comment = "Accepted, no effect in this version: client buffers are bounded one by one."},
-    {.name = "durability.mode",
-     .short_name = "durability",
-     .type = Type::kEnum,
-     .fallback = "none",
-     .values = kDurability,
-     .comment = "What a reply promises; this version keeps data in memory only, so \"none\" is the "
-                "one mode."},
-    {.name = "durability.dir",
-     .redis_name = "dir",
-     .type = Type::kDirectory,
-     .flags = kRuntime | kProtected,
-     .fallback = ".",
-     .comment = "Working directory of the server; it must exist."},
+};
+
+constexpr Option kOtherRows[] = {
     {.name = "transactions.isolation",
      .short_name = "isolation",
      .type = Type::kEnum,
@@ -116,8 +105,12 @@ constexpr Option kRows[] = {
 
 }  // namespace
 
+std::span<const Option> MemoryOptions() {
+  return kMemoryRows;
+}
+
 std::span<const Option> DataOptions() {
-  return kRows;
+  return kOtherRows;
 }
 
 }  // namespace fluxkv::config

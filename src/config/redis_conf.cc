@@ -13,6 +13,9 @@ namespace {
 constexpr int kIncludeDepthMax = 8;
 constexpr size_t kAssignmentsMax = 100000;
 
+// The save points of a Redis whose file has no line of them.
+constexpr std::string_view kRedisSavePoints = "3600 1 300 100 60 10000";
+
 // Directives of Redis that this server knows of and leaves out.
 constexpr std::string_view kIgnored[] = {"loadmodule",
                                          "loadmodule-ex",
@@ -145,6 +148,19 @@ class Reader {
   std::vector<std::string>* notes_;
 };
 
+// Who brings the file of a Redis that saved without being told to goes on saving.
+void AddRedisSavePoints(const std::string& path, std::vector<Assignment>* assignments,
+                        std::vector<std::string>* notes) {
+  size_t save = OptionIndex("save");
+  bool given = std::any_of(assignments->begin(), assignments->end(),
+                           [&](const Assignment& assignment) { return assignment.index == save; });
+  if (given) return;
+  assignments->push_back(
+      {save, "save", SplitWords(AllOptions()[save], kRedisSavePoints), path, true});
+  notes->push_back(path + ": no save line, Redis's default stands for it: save " +
+                   std::string(kRedisSavePoints));
+}
+
 }  // namespace
 
 Result<std::vector<Assignment>> ReadRedisConf(const std::string& path,
@@ -152,6 +168,7 @@ Result<std::vector<Assignment>> ReadRedisConf(const std::string& path,
   std::vector<Assignment> assignments;
   Status status = Reader(&assignments, notes).File(path, 0);
   if (!status.ok()) return status;
+  AddRedisSavePoints(path, &assignments, notes);
   return assignments;
 }
 

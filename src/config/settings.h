@@ -37,6 +37,7 @@ enum class Permission : int { kNo, kYes, kLocal };
 // In the order of the texts of supervised.
 enum class Supervised : int { kUpstart, kSystemd, kAuto, kNo };
 
+// What a reply promises, in the order of the texts of durability.mode.
 enum class Durability : int { kNone, kRelaxed, kFull };
 
 enum class Isolation : int { kSerializable, kSnapshot };
@@ -73,11 +74,20 @@ struct Settings {
   Number latency_threshold_ms{0};  // 0: off
   Number latency_tracking{0};      // 0 or 1
   Number vacuum_interval_ms{0};
+  Number durability_mode{0};       // a Durability
+  Number flush_interval_ms{0};     // of mode relaxed; 0: not by time
+  Number flush_after_commits{0};   // of mode relaxed; 0: not by commits
+  Number flush_after_bytes{0};     // of mode relaxed; 0: not by bytes of log
+  Number snapshot_after_bytes{0};  // of log; 0: off
+  Number snapshot_interval_s{0};   // 0: off
   Number hz{0};
   std::array<OutputBufferLimit, kClientClasses> output_buffer;
 
   EvictionPolicy policy() const {
     return static_cast<EvictionPolicy>(maxmemory_policy.load(std::memory_order_relaxed));
+  }
+  Durability durability() const {
+    return static_cast<Durability>(durability_mode.load(std::memory_order_relaxed));
   }
   uint32_t notify() const {
     return static_cast<uint32_t>(notify_flags.load(std::memory_order_relaxed));

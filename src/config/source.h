@@ -26,8 +26,8 @@ inline constexpr size_t kConfigFileBytesMax = 1 << 20;
 Result<std::string> ReadConfigFile(const std::string& path);
 // In the order of the lines.
 Result<std::vector<Assignment>> ReadToml(const std::string& path);
-// Follows `include`, at most 8 deep. What is ignored is added to `notes` as "file:line: name:
-// reason".
+// Follows `include`, at most 8 deep. Without a `save` line, Redis's default save points are among
+// them. What is ignored or added is told in `notes`, as "file:line: name: reason".
 Result<std::vector<Assignment>> ReadRedisConf(const std::string& path,
                                               std::vector<std::string>* notes);
 // By the name of the file: .toml, or else redis.conf.

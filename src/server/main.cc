@@ -1,4 +1,5 @@
 // fluxkv [FILE] [--name value ...]: puts the parts together, runs until told to stop.
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -6,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -68,6 +70,9 @@ void WaitForTheEnd(Server& server, SignalWaiter& signals, config::Config& config
 
 int Run(config::Config& config, const std::vector<std::string>& notes) {
   const config::StartOptions& start = config.start();
+  if (mkdir(config.dir().c_str(), 0700) != 0 && errno != EEXIST) {
+    return Fail("cannot create directory " + config.dir());
+  }
   if (chdir(config.dir().c_str()) != 0) return Fail("cannot change to directory " + config.dir());
   auto opened = Logger::Open(start.logfile);
   if (!opened.ok()) return Fail(opened.message());

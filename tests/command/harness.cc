@@ -97,6 +97,7 @@ std::string TakeReply(std::string_view* bytes) {
 }
 
 CommandHarness::CommandHarness(std::vector<std::string> options) {
+  options.insert(options.end(), {"--durability", "none"});
   std::vector<std::string> notes;
   auto config = config::Config::Load(options, &notes);
   CHECK(config.ok());

@@ -56,13 +56,10 @@ TEST_CASE("command line: mistakes") {
   CHECK(Load({"--port", "99999"}).error ==
         "command line: --port \"99999\": argument must be between 0 and 65535 inclusive");
   CHECK(Load({"x.conf", "y.conf"}).error.starts_with("command line: 'y.conf' is not expected"));
-  CHECK(Load({"--durability", "full"}).error ==
-        "command line: --durability \"full\": this version keeps data in memory only, allowed is "
-        "none");
-  CHECK(Load({"--appendonly", "yes"}).error.find("memory only") != std::string::npos);
-  CHECK(Load({"--save", "900", "1"}).error.find("memory only") != std::string::npos);
+  CHECK(Load({"--durability", "most"}).error ==
+        "command line: --durability \"most\": argument(s) must be one of the following: none, "
+        "relaxed, full");
   CHECK(Load({"--replicaof", "host", "1"}).error.find("no replication") != std::string::npos);
-  CHECK(Load({"--appendonly", "no", "--appendfsync", "everysec", "--save", ""}).error == "");
   CHECK(Load({"/nonexistent/x.toml"}).error == "/nonexistent/x.toml: no such file");
   CHECK(Load({"/"}).error == "/: not a regular file");
 }
@@ -74,7 +71,7 @@ TEST_CASE("TOML: values of every kind") {
                 "[server]\nport = 7000\nbind = [\"127.0.0.1\", \"::1\"]\n"
                 "protected_mode = false\nunixsocketperm = 0o700\ntimeout = \"1min\"\n"
                 "[latency]\ntracking_info_percentiles = [50, 99.9]\n"
-                "[redis]\nmaxmemory-samples = 7\nsave = \"\"\n"
+                "[redis]\nmaxmemory-samples = 7\n"
                 "[memory]\nmaxmemory = \"1gb\"\npolicy = 'allkeys-lru'\n");
   auto loaded = Load({path});
   CHECK(loaded.error == "");
@@ -111,7 +108,7 @@ TEST_CASE("TOML: mistakes name file, line and what is allowed") {
   CHECK(error("[server]\nport = 2020-01-01\n").starts_with(":2: server.port: the value must be"));
   CHECK(error("[server]\nport = [1]\n").starts_with(":2: server.port: the value must be"));
   CHECK(error("[server.port]\nx = 1\n").starts_with(":1: server.port: the value must be"));
-  CHECK(error("[durability]\nmode = \"full\"\n").find("memory only") != std::string::npos);
+  CHECK(error("[durability]\nmode = \"most\"\n").starts_with(":2: durability.mode \"most\": "));
   CHECK(error(std::string(2 << 20, '#')).find("larger than 1mb") != std::string::npos);
   CHECK(error(std::string(100000, '[')).starts_with(":1: not valid TOML: "));
   CHECK(error("[server]\nport = 1\n[[[x\n[log]\n").starts_with(":3: not valid TOML: "));
@@ -137,13 +134,12 @@ TEST_CASE("redis.conf: translated, with notes of what is ignored") {
   CHECK(loaded.config->requirepass() == "a bA");
   CHECK(loaded.config->Text("client-output-buffer-limit") ==
         "normal 1048576 1048576 1 slave 268435456 67108864 60 pubsub 2097152 2097152 2");
-  CHECK(loaded.config->Text("appendonly") == "no");
-  REQUIRE(loaded.notes.size() == 5);
+  CHECK(loaded.config->Text("appendonly") == "yes");
+  CHECK(loaded.config->Text("save") == "");
+  REQUIRE(loaded.notes.size() == 3);
   CHECK(loaded.notes[0] == path + ":8: tls-port: ignored, this version does not have it");
   CHECK(loaded.notes[1].find("more.conf:2: loadmodule: ignored") != std::string::npos);
-  CHECK(loaded.notes[2].find(":5: save \"900\" \"1\": ignored, ") != std::string::npos);
-  CHECK(loaded.notes[3].find(":7: appendonly \"yes\": ignored, ") != std::string::npos);
-  CHECK(loaded.notes[4].find(":15: replicaof") != std::string::npos);
+  CHECK(loaded.notes[2].find(":15: replicaof") != std::string::npos);
 }
 
 TEST_CASE("redis.conf: mistakes") {

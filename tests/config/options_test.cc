@@ -131,7 +131,7 @@ TEST_CASE("every option can be set on the command line by each of its names") {
     auto config = Config::Load(arguments, &notes);
     auto value = ParseValue(option, words, "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60");
     REQUIRE(value.ok());
-    if (UnsupportedAtStart(option, value.value())) {
+    if (UnsupportedReason(option, value.value())) {
       CHECK(!config.ok());
       CHECK(config.message().find("allowed is") != std::string::npos);
       continue;

@@ -5,6 +5,7 @@
 #include "config/option_table.h"
 #include "config/option_value.h"
 #include "config_test_support.h"
+#include "temp_dir.h"
 
 namespace fluxkv::config {
 namespace {
@@ -38,6 +39,12 @@ TEST_CASE("memory, percent and octal") {
   }
   CHECK(Read("client-query-buffer-limit", "1") ==
         "!argument must be between 1048576 and 9223372036854775807 inclusive");
+  CHECK(Read("durability.segment_bytes", "64kb") == "65536");
+  for (const char* bad : {"65535", "1025mb", "0"}) {
+    CHECK(Read("durability.segment_bytes", bad) ==
+          "!argument must be between 65536 and 1073741824 inclusive");
+  }
+  CHECK(Read("durability.segments", "1") == "!argument must be between 2 and 1024 inclusive");
   CHECK(Read("maxmemory-clients", "5%") == "5%");
   CHECK(Read("maxmemory-clients", "10mb") == "10485760");
   CHECK(Read("maxmemory-clients", "200%") == "!percentage argument must be less or equal to 100");
@@ -55,6 +62,8 @@ TEST_CASE("times as people write them") {
   CHECK(Read("latency-monitor-threshold", "1s") == "1000");
   CHECK(Read("vacuum.interval", "1s") == "1000ms");
   CHECK(Read("vacuum.interval", "50") == "50ms");
+  CHECK(Read("durability.flush_interval_ms", "2s") == "2000");
+  CHECK(Read("durability.snapshot_interval_s", "1h") == "3600");
   CHECK(Read("vacuum.interval", "0") == "!argument must be between 1 and 3600000 inclusive");
   CHECK(Read("timeout", "9223372036854775807d") == "!argument couldn't be parsed into an integer");
 }
@@ -118,8 +127,39 @@ TEST_CASE("names of files and hosts, titles, save points, addresses") {
         "!Too many bind addresses specified.");
   CHECK(Read("oom-score-adj-values", "0 1").starts_with("!wrong number"));
   CHECK(Read("oom-score-adj-values", "0 1 3000").starts_with("!Invalid oom-score"));
-  CHECK(Read("dir", "/nonexistent-directory") == "!No such file or directory");
-  CHECK(Read("dir", "/dev/null") == "!Not a directory");
+  CHECK(SavePointsOf("3600 1 300 100") == std::vector<SavePoint>{{3600, 1}, {300, 100}});
+  CHECK(SavePointsOf("").empty());
+}
+
+TEST_CASE("a data directory is absolute, and is there or could be made") {
+  TempDir dir;
+  std::string root = std::filesystem::canonical(dir.Path(".")).string();
+  dir.Write("file", "");
+  std::filesystem::create_directory(dir.Path("there"));
+  std::filesystem::create_directory_symlink(dir.Path("there"), dir.Path("link"));
+  std::filesystem::create_directory_symlink(dir.Path("nowhere"), dir.Path("dangling"));
+  CHECK(Read("dir", dir.Path("there")) == root + "/there");
+  CHECK(Read("dir", dir.Path("there/")) == root + "/there");
+  CHECK(Read("dir", dir.Path("there/../link/.")) == root + "/there");
+  CHECK(Read("dir", dir.Path("absent")) == root + "/absent");
+  CHECK(Read("dir", dir.Path("absent///")) == root + "/absent");
+  CHECK(Read("dir", dir.Path("link/absent")) == root + "/there/absent");
+  CHECK(Read("dir", "/") == "/");
+  CHECK(Read("dir", "absent-here") == (std::filesystem::current_path() / "absent-here").string());
+  CHECK(Read("dir", ".") == std::filesystem::canonical(".").string());
+  CHECK(!std::filesystem::exists(dir.Path("absent")));
+
+  CHECK(Read("dir", "") == "!No such file or directory");
+  CHECK(Read("dir", dir.Path("absent/data")) ==
+        "!" + dir.Path("absent") + ": No such file or directory");
+  CHECK(Read("dir", dir.Path("absent/..")) ==
+        "!" + dir.Path("absent") + ": No such file or directory");
+  for (const char* name : {"file", "file/"}) {
+    CHECK(Read("dir", dir.Path(name)) == "!Not a directory");
+  }
+  CHECK(Read("dir", dir.Path("file/data")) == "!" + dir.Path("file") + ": Not a directory");
+  CHECK(Read("dir", dir.Path("dangling")) == "!No such file or directory");
+  CHECK(Read("dir", std::string("a\0b", 3)) == "!argument must not contain a NUL byte");
 }
 
 TEST_CASE("letters of keyspace notifications") {

@@ -52,6 +52,7 @@ ServerProcess::ServerProcess(std::vector<std::string> options, std::string progr
     program = Environment("FLUXKV_SERVER", "build/fluxkv");
     std::string threads = Environment("FLUXKV_THREADS", "");
     if (!threads.empty()) options.insert(options.begin(), {"--threads", threads});
+    options.insert(options.begin(), {"--durability", "none"});  // a test may give another after it
   }
   char pattern[] = "/tmp/fluxkv-test-XXXXXX";
   if (mkdtemp(pattern) == nullptr) throw std::runtime_error("no temporary directory");
