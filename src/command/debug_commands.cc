@@ -9,6 +9,7 @@
 #include "command/arguments.h"
 #include "command/debug_handlers.h"
 #include "command/help_reply.h"
+#include "command/save_commands.h"
 #include "command/services.h"
 #include "command/table.h"
 
@@ -28,6 +29,8 @@ constexpr std::string_view kHelp[] = {
     "    Answer <string> as an error.",
     "HTSTATS <dbid> [full]",
     "    Figures about the index of a database.",
+    "LOADAOF",
+    "    Load the data again from the last snapshot and the log.",
     "LOG <message>",
     "    Write <message> to standard error.",
     "OBJECT <key>",
@@ -41,6 +44,8 @@ constexpr std::string_view kHelp[] = {
     "    map, attrib, push, verbatim, true, false.",
     "QUICKLIST-PACKED-THRESHOLD <size>",
     "    Accepted; there are no lists.",
+    "RELOAD [option ...]",
+    "    Take a snapshot and load the data again from it. Options are accepted.",
     "REPLYBUFFER (PEAK-RESET-TIME <NEVER|RESET|time>|RESIZING <0|1>)",
     "    Accepted; reply buffers shrink when a connection is idle.",
     "SET-ACTIVE-EXPIRE <0|1>",
@@ -124,6 +129,16 @@ void StringMatchTest(Context& c) {
   c.reply.SimpleString("all patterns came to an end, " + std::to_string(matches) + " matched");
 }
 
+void Reload(Context& c) {
+  if (c.in_exec) return c.reply.Error("ERR Command not allowed inside a transaction");
+  ParkUntilReloadEnds(c, c.services.persistence.BeginReload(PersistenceControl::Reload::kSnapshot));
+}
+
+void LoadAof(Context& c) {
+  if (c.in_exec) return c.reply.Error("ERR Command not allowed inside a transaction");
+  ParkUntilReloadEnds(c, c.services.persistence.BeginReload(PersistenceControl::Reload::kLog));
+}
+
 struct Subcommand {
   std::string_view name;
   size_t arguments_min;  // with DEBUG and the name
@@ -141,12 +156,14 @@ constexpr Subcommand kSubcommands[] = {
     {"error", 3, 3, &Error},
     {"help", 2, 2, &Help},
     {"htstats", 3, 4, &DebugHtStats},
+    {"loadaof", 2, 2, &LoadAof},
     {"log", 3, 3, &Log},
     {"object", 3, 3, &DebugObject},
     {"pause-cron", 3, 3, &Accept},
     {"populate", 3, 5, &DebugPopulate},
     {"protocol", 3, 3, &DebugProtocol},
     {"quicklist-packed-threshold", 3, 3, &QuicklistThreshold},
+    {"reload", 2, 5, &Reload},
     {"replybuffer", 4, 4, &ReplyBuffer},
     {"set-active-expire", 3, 3, &SetActiveExpire},
     {"set-disable-deny-scripts", 3, 3, &Accept},

@@ -100,6 +100,9 @@ std::string Dispatcher::Refusal(const Session& session, const Command* command,
     return std::string(errors::kNoAuth);
   if (session.in_multi && (command->flags & kNoMulti) != 0) [[unlikely]]
     return "ERR Command not allowed inside a transaction";
+  if (services_.stats.loading.load(std::memory_order_relaxed) && (command->flags & kLoading) == 0)
+      [[unlikely]]
+    return std::string(errors::kLoading);
   if (settings.maxmemory_bytes.load(std::memory_order_relaxed) != 0 &&
       DeniedWhenFull(session, *command) && IsOutOfMemory()) [[unlikely]]
     return std::string(errors::kOom);

@@ -49,7 +49,7 @@ void InfoModules(const Services& services, InfoText* info);       // info_server
 void InfoCluster(const Services& services, InfoText* info);       // info_server.cc
 void InfoKeyspace(const Services& services, InfoText* info);      // info_server.cc
 void InfoMemory(const Services& services, InfoText* info);        // info_memory.cc
-void InfoPersistence(const Services& services, InfoText* info);   // info_memory.cc
+void InfoPersistence(const Services& services, InfoText* info);   // info_persistence.cc
 void InfoStats(const Services& services, InfoText* info);         // info_stats.cc
 void InfoCommandStats(const Services& services, InfoText* info);  // info_stats.cc
 void InfoErrorStats(const Services& services, InfoText* info);    // info_stats.cc

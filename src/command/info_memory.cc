@@ -1,4 +1,4 @@
-// Sections memory and persistence of INFO.
+// Section memory of INFO.
 #include "command/info.h"
 #include "command/server_totals.h"
 
@@ -74,40 +74,6 @@ void InfoMemory(const Services& services, InfoText* info) {
   info->Add("active_defrag_running", 0);
   info->Add("lazyfree_pending_objects", 0);
   info->Add("lazyfreed_objects", 0);
-}
-
-void InfoPersistence(const Services& services, InfoText* info) {
-  info->Add("loading", 0);
-  info->Add("async_loading", 0);
-  info->Add("current_cow_peak", 0);
-  info->Add("current_cow_size", 0);
-  info->Add("current_cow_size_age", 0);
-  info->Add("current_fork_perc", "0.00");
-  info->Add("current_save_keys_processed", 0);
-  info->Add("current_save_keys_total", 0);
-  // Nothing has been saved since the start: every commit is such a change.
-  info->Add("rdb_changes_since_last_save", services.database.stats().stamp);
-  info->Add("rdb_bgsave_in_progress", 0);
-  info->Add("rdb_last_save_time", services.stats.started_ms / 1000);
-  info->Add("rdb_last_bgsave_status", "ok");
-  info->Add("rdb_last_bgsave_time_sec", -1);
-  info->Add("rdb_current_bgsave_time_sec", -1);
-  info->Add("rdb_saves", 0);
-  info->Add("rdb_last_cow_size", 0);
-  info->Add("rdb_last_load_keys_expired", 0);
-  info->Add("rdb_last_load_keys_loaded", 0);
-  info->Add("aof_enabled", 0);
-  info->Add("aof_rewrite_in_progress", 0);
-  info->Add("aof_rewrite_scheduled", 0);
-  info->Add("aof_last_rewrite_time_sec", -1);
-  info->Add("aof_current_rewrite_time_sec", -1);
-  info->Add("aof_last_bgrewrite_status", "ok");
-  info->Add("aof_rewrites", 0);
-  info->Add("aof_rewrites_consecutive_failures", 0);
-  info->Add("aof_last_write_status", "ok");
-  info->Add("aof_last_cow_size", 0);
-  info->Add("module_fork_in_progress", 0);
-  info->Add("module_fork_last_cow_size", 0);
 }
 
 }  // namespace fluxkv::command

@@ -9,6 +9,7 @@
 #include "command/arguments.h"
 #include "command/errors.h"
 #include "command/info.h"
+#include "command/save_commands.h"
 #include "command/services.h"
 #include "command/table.h"
 
@@ -60,6 +61,15 @@ void Monitor(Context& c) {
   c.reply.Ok();
 }
 
+constexpr std::string_view kShutdownFailed = "ERR Errors trying to SHUTDOWN. Check logs.";
+
+// No reply: the end of the connection is the answer, as clients expect it. Nothing that was sent
+// behind it runs.
+void EndServer(Context& c, ServerControl::ShutdownMode mode, bool save) {
+  c.session.close_after_reply = true;
+  c.services.server.Shutdown(mode, save);
+}
+
 void Shutdown(Context& c) {
   bool save = false, nosave = false, now = false, force = false, abort = false;
   for (size_t i = 1; i < c.args.size(); ++i) {
@@ -83,15 +93,18 @@ void Shutdown(Context& c) {
     if (c.services.server.AbortShutdown()) return c.reply.Ok();
     return c.reply.Error("ERR No shutdown in progress.");
   }
-  if (save)
-    return c.reply.Error(
-        "ERR SHUTDOWN SAVE is not supported by this version of fluxkv: it keeps data in memory "
-        "only");
-  // No reply: the end of the connection is the answer, as clients expect it. Nothing that was sent
-  // behind it runs.
-  c.session.close_after_reply = true;
-  c.services.server.Shutdown(now ? ServerControl::ShutdownMode::kNow
-                                 : ServerControl::ShutdownMode::kGraceful);
+  const auto mode =
+      now ? ServerControl::ShutdownMode::kNow : ServerControl::ShutdownMode::kGraceful;
+  // Without a word the save points decide, as in Redis.
+  if (nosave || (!save && c.services.config.save_points().empty()))
+    return EndServer(c, mode, false);
+  auto ticket = c.services.persistence.RequestSnapshot(/*again=*/true);
+  if (!ticket.ok() && !force) return c.reply.Error(kShutdownFailed);
+  if (!ticket.ok()) return EndServer(c, mode, false);
+  ParkUntilSnapshotEnds(c, *ticket.value(), [mode, force](Context& context, const Status& status) {
+    if (!status.ok() && !force) return context.reply.Error(kShutdownFailed);
+    EndServer(context, mode, status.ok());
+  });
 }
 
 // WAIT without replicas: nobody will ever acknowledge, so it answers 0 when the time is over.

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "command/clients.h"
+#include "command/persistence_control.h"
 #include "command/pubsub.h"
 #include "command/stats.h"
 #include "command/stopwatch.h"
@@ -28,7 +29,8 @@ class ServerControl {
  public:
   virtual ~ServerControl() = default;
   enum class ShutdownMode : uint8_t { kGraceful, kNow };
-  virtual void Shutdown(ShutdownMode mode) = 0;
+  // `save`: with a last snapshot.
+  virtual void Shutdown(ShutdownMode mode, bool save) = 0;
   virtual bool AbortShutdown() = 0;  // false: none in progress
   virtual size_t loops() const = 0;
   virtual std::vector<std::string> listen_addresses()
@@ -48,6 +50,7 @@ struct Services {
   LatencyMonitor& latency;
   ServerStats& stats;
   ServerControl& server;
+  PersistenceControl& persistence;
 };
 
 // What belongs to one loop: the thread's engine handle, the transaction its commands run in, its

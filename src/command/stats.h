@@ -82,6 +82,7 @@ struct LoopStats {
 };
 
 struct ServerStats {
+  std::atomic<bool> loading{false};  // commands that need the data are refused
   int64_t started_ms = 0;
   std::string run_id;  // 40 hex digits
   std::vector<std::unique_ptr<LoopStats>> loops;

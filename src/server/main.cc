@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@
 #include "config/config.h"
 #include "config/notify_flags.h"
 #include "server/banner.h"
+#include "server/durability.h"
 #include "server/process.h"
 #include "server/server.h"
 
@@ -63,17 +66,45 @@ void WaitForTheEnd(Server& server, SignalWaiter& signals, config::Config& config
     told = true;
     log.Notice("Received {}, stopping", signal == SIGINT ? "SIGINT" : "SIGTERM");
     Notify(config, log, "STOPPING=1\n");
-    server.Shutdown(command::ServerControl::ShutdownMode::kGraceful);
+    // As SHUTDOWN without a word: the save points decide whether a snapshot is taken.
+    server.Shutdown(command::ServerControl::ShutdownMode::kGraceful, !config.save_points().empty());
   }
   if (!told) Notify(config, log, "STOPPING=1\n");
 }
 
+int FailLogged(Logger& log, const Status& status) {
+  log.Warning("{}", status.message());
+  return Fail(status.message());
+}
+
+// Clients are told meanwhile that the data is being loaded. A signal ends the process at once:
+// nothing that is in memory is not on disk.
+Status LoadData(Durability& durability, SignalWaiter& signals) {
+  const int done_fd = eventfd(0, EFD_CLOEXEC);
+  CHECK(done_fd >= 0);
+  Status status;
+  std::thread loader([&] {
+    status = durability.Load();
+    CHECK(eventfd_write(done_fd, 1) == 0);
+  });
+  if (signals.Wait(done_fd) != 0) std::_Exit(0);
+  loader.join();
+  close(done_fd);
+  if (status.ok()) status = durability.Start();
+  return status;
+}
+
 int Run(config::Config& config, const std::vector<std::string>& notes) {
   const config::StartOptions& start = config.start();
-  if (mkdir(config.dir().c_str(), 0700) != 0 && errno != EEXIST) {
+  // In memory only, the directory need not be there.
+  if (start.durability != config::Durability::kNone && mkdir(config.dir().c_str(), 0750) != 0 &&
+      errno != EEXIST) {
     return Fail("cannot create directory " + config.dir());
   }
-  if (chdir(config.dir().c_str()) != 0) return Fail("cannot change to directory " + config.dir());
+  if (chdir(config.dir().c_str()) != 0 &&
+      !(errno == ENOENT && start.durability == config::Durability::kNone)) {
+    return Fail("cannot change to directory " + config.dir());
+  }
   auto opened = Logger::Open(start.logfile);
   if (!opened.ok()) return Fail(opened.message());
   Logger& log = *opened.value();
@@ -113,13 +144,30 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
   for (size_t i = 0; i < threads; ++i) {
     stats.loops.push_back(std::make_unique<command::LoopStats>(table.count()));
   }
-  command::Services services{database, clock,   config,  table, pubsub,
-                             clients,  slowlog, latency, stats, server};
+  Durability durability(config, database, clock, log);
+  command::Services services{database, clock,   config, table,  pubsub,    clients,
+                             slowlog,  latency, stats,  server, durability};
+  status = durability.Open();
+  if (!status.ok()) return FailLogged(log, status);
+  config.OnChange("durability.mode", [&](const std::string&) {
+    durability.FollowConfiguredMode();
+    return Status();
+  });
+  stats.loading.store(true);
   server.Start(services);
+  status = LoadData(durability, signals);
+  if (!status.ok()) {
+    server.Shutdown(command::ServerControl::ShutdownMode::kNow, /*save=*/false);
+    server.Join();
+    return FailLogged(log, status);
+  }
+  stats.loading.store(false);
   log.Notice("fluxkv {} is ready to accept connections", kVersion);
   Notify(config, log, "STATUS=Ready to accept connections\nREADY=1\n");
   WaitForTheEnd(server, signals, config, log);
   server.Join();
+  status = durability.Stop(server.save_at_end());
+  if (!status.ok()) return FailLogged(log, status);
   log.Notice("fluxkv is now ready to exit, bye bye...");
   return 0;
 }

@@ -59,7 +59,7 @@ Server::Server(Logger& log, config::Config& config, Clock& clock)
 
 Server::~Server() {
   if (!threads_.empty()) {
-    Shutdown(ShutdownMode::kNow);
+    Shutdown(ShutdownMode::kNow, /*save=*/false);
     Join();
   }
   close(done_fd_);
@@ -111,13 +111,10 @@ void Server::RegisterAppliers() {
         "The operating system is not able to handle the specified number of clients, try with " +
         std::to_string(possible));
   });
-  config_.OnChange("save", [this](const std::string& points) {
-    if (!points.empty()) log_.Warning("save points are set, but this version takes no snapshots");
-    return Status();
-  });
-  config_.OnChange("dir", [](const std::string& dir) {
-    if (chdir(dir.c_str()) == 0) return Status();
-    return Status::Error("cannot change to directory '" + dir + "'");
+  // The data directory is locked and has open files: it stays what it was at the start.
+  config_.OnChange("dir", [this](const std::string& dir) {
+    if (dir == config_.start().data_dir) return Status();
+    return Status::Error("the data directory can be changed by a restart only");
   });
 }
 
@@ -150,7 +147,8 @@ void Server::Join() {
   for (auto& loop : loops_) loop->Detach();
 }
 
-void Server::Shutdown(ShutdownMode mode) {
+void Server::Shutdown(ShutdownMode mode, bool save) {
+  if (save) save_at_end_.store(true);
   if (stopping_.exchange(true) && mode != ShutdownMode::kNow) return;
   int64_t seconds =
       mode == ShutdownMode::kNow ? 0 : ParseInt64(config_.Text("shutdown-timeout")).value_or(0);

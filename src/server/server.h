@@ -50,7 +50,9 @@ class Server : public command::ServerControl {
   int done_fd() const { return done_fd_; }
   void Join();
 
-  void Shutdown(ShutdownMode mode) override;
+  void Shutdown(ShutdownMode mode, bool save) override;
+  // Whether the stop is to take a last snapshot.
+  bool save_at_end() const { return save_at_end_.load(); }
   bool AbortShutdown() override { return false; }  // it cannot be taken back
   size_t loops() const override { return loops_.size(); }
   std::vector<std::string> listen_addresses() const override { return acceptor_.addresses(); }
@@ -82,6 +84,7 @@ class Server : public command::ServerControl {
   std::vector<std::thread> threads_;
   std::atomic<size_t> running_{0};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> save_at_end_{false};
   int done_fd_ = -1;
 
   std::array<Sample, 16> samples_{};  // loop 0's

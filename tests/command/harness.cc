@@ -115,8 +115,9 @@ CommandHarness::CommandHarness(std::vector<std::string> options) {
   stats_.started_ms = clock_.now_ms();
   stats_.run_id = std::string(40, 'a');
   stats_.loops.push_back(std::make_unique<LoopStats>(table_.count()));
-  services_ = std::make_unique<Services>(Services{*database_, clock_, *config_, table_, pubsub_,
-                                                  clients_, *slowlog_, latency_, stats_, control_});
+  services_ =
+      std::make_unique<Services>(Services{*database_, clock_, *config_, table_, pubsub_, clients_,
+                                          *slowlog_, latency_, stats_, control_, persistence_});
   loop_ = std::make_unique<LoopState>(0, *handle_, *stats_.loops[0]);
   dispatcher_ = std::make_unique<Dispatcher>(*services_, *loop_);
   pubsub_.SetMailboxes({&box_});

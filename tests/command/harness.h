@@ -63,12 +63,39 @@ class CommandHarness {
   // CONFIG SET by another way; the option must exist and be changeable.
   void Set(const std::string& option, const std::string& value);
 
+  // Takes snapshots in no time, of nothing.
+  class Persistence : public PersistenceControl {
+   public:
+    bool loading() const override { return loading_now; }
+    bool log_on() const override { return false; }
+    engine::Stamp durable_stamp() const override { return 0; }
+    PersistenceFigures figures() const override { return {}; }
+    Result<std::optional<uint64_t>> RequestSnapshot(bool) override {
+      if (!error.empty()) return Status::Error(error);
+      return std::optional<uint64_t>(++tickets);
+    }
+    bool SnapshotEnded(uint64_t, Status* result) override {
+      *result = Status();
+      return true;
+    }
+    bool snapshot_busy() const override { return busy; }
+    uint64_t BeginReload(Reload) override { return ++tickets; }
+    bool ReloadEnded(uint64_t, Status* result) override {
+      *result = Status();
+      return true;
+    }
+    bool loading_now = false, busy = false;
+    std::string error;
+    uint64_t tickets = 0;
+  };
+
   Session& session(size_t client = 0);
   // Ends the client's connection.
   void Disconnect(size_t client);
   Services& services() { return *services_; }
   LoopState& loop() { return *loop_; }
   Dispatcher& dispatcher() { return *dispatcher_; }
+  Persistence& persistence() { return persistence_; }
   // Commands on the server's life that were asked for: "shutdown", "shutdown now".
   const std::vector<std::string>& asked() const { return asked_; }
 
@@ -94,8 +121,9 @@ class CommandHarness {
   class Control : public ServerControl {
    public:
     explicit Control(std::vector<std::string>& asked) : asked_(asked) {}
-    void Shutdown(ShutdownMode mode) override {
+    void Shutdown(ShutdownMode mode, bool save) override {
       asked_.push_back(mode == ShutdownMode::kNow ? "shutdown now" : "shutdown");
+      if (save) asked_.push_back("save");
     }
     bool AbortShutdown() override { return false; }
     size_t loops() const override { return 1; }
@@ -117,6 +145,7 @@ class CommandHarness {
   ServerStats stats_;
   std::vector<std::string> asked_;
   Control control_{asked_};
+  Persistence persistence_;
   Box box_;
   std::unique_ptr<engine::Database> database_;  // its collector calls pubsub_ and box_
   std::unique_ptr<engine::Handle> handle_;
