@@ -2,6 +2,7 @@
 // them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/result.h"
 #include "command/clients.h"
 #include "command/pubsub.h"
+#include "command/session.h"
 #include "command/stats.h"
 #include "command/stopwatch.h"
 #include "config/config.h"
@@ -71,5 +73,11 @@ class LoopState {
   std::vector<size_t> redacted;  // arguments of the running command that are not to be shown
   Stopwatch stopwatch;
 };
+
+// The newest commit that a message of the client may tell of: he sends it after what he was
+// answered, and after what the running command has done.
+inline engine::Stamp StampOfMessage(const Session& session, const LoopState& loop) {
+  return std::max(session.newest_stamp, loop.txn.depends_on());
+}
 
 }  // namespace fluxkv::command
