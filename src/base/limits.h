@@ -34,6 +34,9 @@ inline constexpr uint32_t kDatabasesMax = 65536;
 // Live snapshots (interactive transactions, sliced scans) at once.
 inline constexpr size_t kSnapshotsMax = 4096;
 
+// What one thread may have committed that the log thread has not taken; then its writers wait.
+inline constexpr size_t kLogQueueBytesMax = size_t{64} << 20;
+
 // Commands that are parsed, hashed and prefetched together before they run.
 inline constexpr size_t kBatchCommandsMax = 32;
 // An epoch is re-entered after this much work, so that one long pipeline does not hold reclamation

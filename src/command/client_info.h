@@ -22,7 +22,7 @@ enum ClientFlag : uint32_t {
   kClientNoEvict = 1 << 5,     // e
   kClientNoTouch = 1 << 6,     // T
   kClientCloseSoon = 1 << 7,   // c
-  kClientPaused = 1 << 8,      // not shown: blocked by CLIENT PAUSE, not by a command
+  kClientPaused = 1 << 8,      // not shown: blocked by CLIENT PAUSE or the log, not by a command
   kClientKilled = 1 << 9,      // not shown: by CLIENT KILL; it runs no further command
 };
 

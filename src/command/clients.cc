@@ -54,9 +54,10 @@ void ClientRegistry::RemoveMonitor(uint64_t id) {
   monitors_.store(monitor_list_.size(), std::memory_order_relaxed);
 }
 
-void ClientRegistry::PostMonitorLine(std::string line) const {
+void ClientRegistry::PostMonitorLine(std::string line, engine::Stamp stamp) const {
   auto delivery = std::make_shared<Delivery>();
   delivery->kind = Delivery::Kind::kMonitorLine;
+  delivery->stamp = stamp;
   delivery->message =
       std::make_shared<const Delivery::Message>(Delivery::Message{{}, std::move(line)});
   std::vector<std::vector<uint64_t>> by_loop(mailboxes_.size());

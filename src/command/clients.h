@@ -34,7 +34,7 @@ class ClientRegistry {
   void AddMonitor(uint64_t id, uint32_t loop);
   void RemoveMonitor(uint64_t id);
   bool monitored() const { return monitors_.load(std::memory_order_relaxed) != 0; }
-  void PostMonitorLine(std::string line) const;
+  void PostMonitorLine(std::string line, engine::Stamp stamp) const;
 
   // CLIENT PAUSE. mode: 0 none, 1 write, 2 all. until_ms: milliseconds since 1970. A longer or
   // stronger pause is never shortened by a weaker one, as in Redis.

@@ -9,8 +9,10 @@
 #include "command/arguments.h"
 #include "command/debug_handlers.h"
 #include "command/errors.h"
+#include "command/refusals.h"
 #include "command/services.h"
 #include "command/value_support.h"
+#include "engine/store.h"
 #include "types/dump.h"
 #include "types/string_value.h"
 
@@ -100,6 +102,7 @@ void DebugDigest(Context& c) {
                return true;
              });
   }
+  c.txn.DependOn(txn.depends_on());
   txn.Rollback();
   c.reply.SimpleString(digest.Hex());
 }
@@ -131,6 +134,9 @@ void DebugPopulate(Context& c) {
     if (size < 0 || size > limit) return c.reply.Error(errors::kPositive);
   }
   if (c.in_exec) return c.reply.Error("ERR DEBUG POPULATE cannot run inside a transaction");
+  const engine::CommitLog& log = c.services.database.store().log;
+  if (log.admission() == engine::CommitLog::Admission::kFailed)
+    return c.reply.Error(RefusedByLog(log.failure()));
   std::string prefix(c.args.size() > 3 ? c.args[3] : std::string_view("key"));
   std::unique_ptr<engine::Handle> handle = c.services.database.Attach();
   engine::Handle::Scope in_epoch(*handle);
@@ -146,6 +152,7 @@ void DebugPopulate(Context& c) {
       txn.Put(c.db(), key, types::NewString(value, engine::kNoExpiry));
     }
     CHECK(txn.Commit());
+    c.txn.DependOn(txn.depends_on());
     handle->Breathe(1);
   }
   c.reply.Ok();

@@ -11,6 +11,7 @@
 #include "command/notify.h"
 #include "command/record.h"
 #include "command/refusals.h"
+#include "engine/store.h"
 
 namespace fluxkv::command {
 namespace {
@@ -21,7 +22,17 @@ bool WritesOrPublishes(const Command& command) {
   return (command.flags & (kWrite | kMayReplicate)) != 0;
 }
 
+bool ChangesKeys(const Command& command) {
+  return (command.flags & kWrite) != 0 || command.scope == Scope::kExclusive;
+}
+
 }  // namespace
+
+Dispatcher::Dispatcher(Services& services, LoopState& loop)
+    : services_(services),
+      loop_(loop),
+      log_(services.database.store().log),
+      exec_(services.table.Find("exec")) {}
 
 const Command* Dispatcher::Find(Arguments arguments) const {
   const Command* command = services_.table.Find(arguments[0]);
@@ -42,6 +53,12 @@ bool Dispatcher::MustPause(const Session& session, Arguments arguments) const {
          });
 }
 
+bool Dispatcher::MustWaitForLog(const Session& session, Arguments arguments) const {
+  const Command* command = Find(arguments);
+  if (session.in_multi && (command != exec_ || session.multi_failed)) return false;
+  return Refusal(session, command, arguments).empty() && Writes(session, *command);
+}
+
 void Dispatcher::BeginBatch(size_t commands) {
   last_ticks_ = loop_.stopwatch.Read();
   batch_left_ = commands;
@@ -58,11 +75,13 @@ std::unique_ptr<Parked> Dispatcher::Run(Session& session, Arguments arguments,
   }
   info.commands.store(info.commands.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   std::unique_ptr<Parked> parked;
+  loop_.txn.ForgetDependencies();
   if (Admit(session, command, arguments, reply)) {
     parked = Call(session, *command, arguments, reply);
   } else {
     batch_left_ = 0;
   }
+  NoteDependencies(session);
   if (session.reply_mode != ReplyMode::kOn && parked == nullptr) [[unlikely]] {
     ApplyReplyMode(session, command, mark, output);
   }
@@ -106,6 +125,9 @@ std::string Dispatcher::Refusal(const Session& session, const Command* command,
   if (settings.maxmemory_bytes.load(std::memory_order_relaxed) != 0 &&
       DeniedWhenFull(session, *command) && IsOutOfMemory()) [[unlikely]]
     return std::string(errors::kOom);
+  if (log_.admission() == engine::CommitLog::Admission::kFailed) [[unlikely]] {
+    if (Writes(session, *command)) return RefusedByLog(log_.failure());
+  }
   if (session.protocol == 2 && (command->flags & kAllowedInPubSub) == 0 &&
       session.subscriptions() != 0) [[unlikely]]
     return NotWhileSubscribed(*command);
@@ -131,6 +153,18 @@ bool Dispatcher::DeniedWhenFull(const Session& session, const Command& command) 
          std::any_of(session.queue.begin(), session.queue.end(), [](const QueuedCommand& queued) {
            return (queued.command->flags & kDenyOom) != 0;
          });
+}
+
+bool Dispatcher::Writes(const Session& session, const Command& command) const {
+  if (ChangesKeys(command)) return true;
+  return &command == exec_ &&
+         std::any_of(session.queue.begin(), session.queue.end(),
+                     [](const QueuedCommand& queued) { return ChangesKeys(*queued.command); });
+}
+
+void Dispatcher::NoteDependencies(Session& session) const {
+  session.reply_stamp = loop_.txn.depends_on();
+  session.newest_stamp = std::max(session.newest_stamp, session.reply_stamp);
 }
 
 bool Dispatcher::IsOutOfMemory() const {
@@ -248,6 +282,7 @@ bool Dispatcher::Resume(Session& session, Parked& parked, resp::Output& output) 
                   .reply = reply,
                   .services = services_,
                   .loop = loop_};
+  loop_.txn.ForgetDependencies();
   uint64_t begin = loop_.stopwatch.Read();
   bool done = parked.Step(context);
   uint64_t ns = loop_.stopwatch.Nanoseconds(loop_.stopwatch.Read() - begin);
@@ -269,6 +304,7 @@ bool Dispatcher::Unblock(Session& session, Parked& parked, bool with_error, resp
                   .reply = reply,
                   .services = services_,
                   .loop = loop_};
+  loop_.txn.ForgetDependencies();
   if (!parked.Unblock(context, with_error)) return false;
   const Command* command = session.parked->command;
   FinishParked(session, reply);
@@ -283,6 +319,7 @@ void Dispatcher::FinishParked(Session& session, const resp::Writer& reply) {
   loop_.redacted = std::move(call->redacted);
   RecordCall(services_, loop_,
              {session, *call->command, arguments, session.db, call->ns, reply.error_code()});
+  NoteDependencies(session);
 }
 
 void Dispatcher::ApplyReplyMode(Session& session, const Command* command, size_t mark,

@@ -2,8 +2,9 @@
 // transaction that its scope asks for, commit, send keyspace events, keep statistics.
 //
 // Order of the checks (as Redis's processCommand): known, arity, authentication, allowed in MULTI,
-// memory, subscribed mode, MULTI queueing. Pause is asked by the connection before it calls Run
-// (MustPause). Threads: a Dispatcher is a loop's own.
+// memory, a log that has failed, subscribed mode, MULTI queueing. Pause and a log without room are
+// asked by the connection before it calls Run (MustPause, MustWaitForLog). Threads: a Dispatcher is
+// a loop's own.
 #pragma once
 
 #include <memory>
@@ -23,16 +24,19 @@ namespace fluxkv::command {
 
 class Dispatcher {
  public:
-  Dispatcher(Services& services, LoopState& loop)
-      : services_(services), loop_(loop), exec_(services.table.Find("exec")) {}
+  Dispatcher(Services& services, LoopState& loop);
 
   // The row of a request, or null. For prefetching and pausing before Run.
   const Command* Find(std::span<const std::string_view> arguments) const;
   // True if the request must wait until the pause ends: all commands, or writes (and EXEC with a
   // queued write, PUBLISH, ...). What would be refused is refused at once.
   bool MustPause(const Session& session, std::span<const std::string_view> arguments) const;
+  // True if the request would write at once, for when the log takes no more: it must wait, unless
+  // it would be refused. Commands that MULTI queues write when EXEC runs.
+  bool MustWaitForLog(const Session& session, std::span<const std::string_view> arguments) const;
   // Runs one request and writes its reply (unless parked: the reply comes from Resume). Requires:
-  // inside an epoch. Returns what the connection has to park on, or null.
+  // inside an epoch. Returns what the connection has to park on, or null. This, Resume and Unblock
+  // leave in session.reply_stamp which commit the reply tells of.
   std::unique_ptr<Parked> Run(Session& session, std::span<const std::string_view> arguments,
                               resp::Output& output);
   // One step of a parked command; true when it has answered.
@@ -57,6 +61,9 @@ class Dispatcher {
               resp::Writer& reply);
   bool IsOutOfMemory() const;
   bool DeniedWhenFull(const Session& session, const Command& command) const;
+  // Whether it changes keys, or is EXEC and a queued command does.
+  bool Writes(const Session& session, const Command& command) const;
+  void NoteDependencies(Session& session) const;
   void Queue(Session& session, const Command& command, Arguments arguments, resp::Writer& reply);
   std::unique_ptr<Parked> Call(Session& session, const Command& command, Arguments arguments,
                                resp::Writer& reply);
@@ -72,6 +79,7 @@ class Dispatcher {
 
   Services& services_;
   LoopState& loop_;
+  const engine::CommitLog& log_;
   const Command* const exec_;
   uint64_t last_ticks_ = 0;  // of the stopwatch, when the last command ended
   size_t batch_left_ = 0;    // commands whose start is last_ticks_

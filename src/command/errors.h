@@ -24,6 +24,13 @@ inline constexpr std::string_view kExecAbort =
     "EXECABORT Transaction discarded because of previous errors.";
 inline constexpr std::string_view kOom = "OOM command not allowed when used memory > 'maxmemory'.";
 inline constexpr std::string_view kLoading = "LOADING Redis is loading the dataset in memory";
+// Of writing to the log: the reason, and what follows of it for a command that was not run and for
+// one that was.
+inline constexpr std::string_view kLogCode = "MISCONF";
+inline constexpr std::string_view kLogFailed = "MISCONF Errors writing to the log: ";
+inline constexpr std::string_view kLogRefuses =
+    ". Commands that write are refused until the disk is well again.";
+inline constexpr std::string_view kLogNotKnown = ". Whether this command lasts is not known.";
 inline constexpr std::string_view kDbOutOfRange = "ERR DB index is out of range";
 inline constexpr std::string_view kInvalidDb = "ERR invalid DB index";
 inline constexpr std::string_view kBitOffset = "ERR bit offset is not an integer or out of range";

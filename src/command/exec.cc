@@ -11,6 +11,7 @@
 #include "command/notify.h"
 #include "command/record.h"
 #include "command/services.h"
+#include "engine/store.h"
 
 namespace fluxkv::command {
 namespace {
@@ -120,6 +121,7 @@ void QueueRunner::Run() {
   if (mode != Mode::kSnapshot || !CommitAtSnapshot()) {
     CHECK(Begin(mode == Mode::kSnapshot ? Mode::kExclusive : mode));
     if (WatchedChanged()) {
+      txn_.DependOn(context_.services.database.store().stamp.load());  // somebody's up to here
       txn_.Rollback();
       EndMulti(session_, context_.services.database);
       return context_.reply.NullArray();
@@ -152,7 +154,6 @@ void QueueRunner::RunAll() {
   for (size_t i = 0; i < queue_.size(); ++i) {
     if (HeldBack(i)) continue;
     RunOne(i, hold_back_ ? parts_[i] : context_.reply.output());
-    if (!hold_back_) Record(i);
   }
 }
 
@@ -184,14 +185,15 @@ void QueueRunner::RunOne(size_t index, resp::Output& output) {
                  std::exchange(loop_.redacted, {})};
 }
 
-// After the commit: events, then what was held back, then the replies in order.
+// After the commit: events, then what was held back and the records (MONITOR's lines carry the
+// commit's stamp), then the replies in order.
 void QueueRunner::Answer() {
   SendEvents(context_.services, loop_);
-  if (!hold_back_) return;
   for (size_t i = 0; i < queue_.size(); ++i) {
     if (HeldBack(i)) RunOne(i, parts_[i]);
     Record(i);
   }
+  if (!hold_back_) return;
   context_.reply.ArrayHeader(queue_.size());
   for (resp::Output& part : parts_) context_.reply.output().Append(std::move(part));
 }

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/version.h"
+
 namespace fluxkv::command {
 
 struct Delivery {
@@ -29,6 +31,9 @@ struct Delivery {
   Kind kind = Kind::kMessage;
   std::string pattern{};
   std::shared_ptr<const Message> message{};
+  // The commit that it tells of: the receiver holds it until the log has got so far
+  // (engine/commit_log.h, D4).
+  engine::Stamp stamp = 0;
 };
 
 class Mailbox {

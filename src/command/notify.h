@@ -11,14 +11,16 @@
 
 namespace fluxkv::command {
 
-// `flags`: what is wanted (Settings::notify()); `type`: one bit of config::NotifyFlag.
+// `flags`: what is wanted (Settings::notify()); `type`: one bit of config::NotifyFlag; `stamp`: of
+// the commit that it tells of.
 void PublishKeyspaceEvent(PubSub& pubsub, uint32_t flags, uint32_t db, uint32_t type,
-                          std::string_view event, std::string_view key);
+                          std::string_view event, std::string_view key, engine::Stamp stamp);
 
 // Whether an event of this type is to be published at all.
 bool WantsEvent(uint32_t flags, uint32_t type);
 
-// Publishes the events that the running command has gathered. After its commit.
+// Publishes the events that the running command has gathered. After its commit, with all that it
+// depends on.
 void SendEvents(Services& services, LoopState& loop);
 
 }  // namespace fluxkv::command

@@ -55,7 +55,8 @@ std::shared_ptr<const PubSub::Patterns> PubSub::PatternsNow() {
   return patterns_copy_;
 }
 
-size_t PubSub::Publish(std::string_view channel, std::string_view payload, bool shard) {
+size_t PubSub::Publish(std::string_view channel, std::string_view payload, bool shard,
+                       engine::Stamp stamp) {
   if (empty()) return 0;
   std::vector<Subscriber> exact_to;
   std::shared_ptr<const Patterns> patterns;
@@ -74,7 +75,7 @@ size_t PubSub::Publish(std::string_view channel, std::string_view payload, bool 
           Delivery::Message{std::string(channel), std::string(payload)});
     }
     receivers += to.size();
-    Post(to, std::make_shared<const Delivery>(Delivery{kind, pattern, message}));
+    Post(to, std::make_shared<const Delivery>(Delivery{kind, pattern, message, stamp}));
   };
   if (!exact_to.empty()) {
     post(shard ? Delivery::Kind::kShardMessage : Delivery::Kind::kMessage, {}, exact_to);

@@ -38,8 +38,9 @@ class PubSub {
   void Subscribe(ChannelKind kind, const std::string& channel, uint64_t client_id, uint32_t loop);
   void Unsubscribe(ChannelKind kind, const std::string& channel, uint64_t client_id, uint32_t loop);
   // Number of clients that received it (a client with two matching patterns counts twice, as in
-  // Redis).
-  size_t Publish(std::string_view channel, std::string_view payload, bool shard);
+  // Redis). `stamp` is that of the delivery.
+  size_t Publish(std::string_view channel, std::string_view payload, bool shard,
+                 engine::Stamp stamp);
 
   std::vector<std::string> Channels(ChannelKind kind,
                                     std::string_view glob) const;  // empty glob: all

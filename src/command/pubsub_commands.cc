@@ -86,13 +86,17 @@ void Sunsubscribe(Context& c) {
   UnsubscribeFrom(c, kShards);
 }
 
-void Publish(Context& c) {
-  size_t receivers = c.services.pubsub.Publish(c.args[1], c.args[2], /*shard=*/false);
+void PublishTo(Context& c, bool shard) {
+  size_t receivers =
+      c.services.pubsub.Publish(c.args[1], c.args[2], shard, StampOfMessage(c.session, c.loop));
   c.reply.Integer(static_cast<int64_t>(receivers));
 }
+
+void Publish(Context& c) {
+  PublishTo(c, /*shard=*/false);
+}
 void Spublish(Context& c) {
-  size_t receivers = c.services.pubsub.Publish(c.args[1], c.args[2], /*shard=*/true);
-  c.reply.Integer(static_cast<int64_t>(receivers));
+  PublishTo(c, /*shard=*/true);
 }
 
 void ListChannels(Context& c, ChannelKind kind) {

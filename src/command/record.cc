@@ -34,7 +34,8 @@ void WithShownArguments(const LoopState& loop, const CallRecord& call, Use use) 
 
 [[gnu::noinline]] void ShowToMonitors(Services& services, LoopState& loop, const CallRecord& call) {
   WithShownArguments(loop, call, [&](std::span<const std::string_view> arguments) {
-    services.clients.PostMonitorLine(MonitorLine(*call.session.info, call.db, arguments));
+    services.clients.PostMonitorLine(MonitorLine(*call.session.info, call.db, arguments),
+                                     StampOfMessage(call.session, loop));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/parse.h"
+#include "command/errors.h"
 
 namespace fluxkv::command {
 namespace {
@@ -49,6 +50,14 @@ std::string AbortedBecause(std::string_view error) {
   constexpr std::string_view kCode = "ERR ";
   if (error.starts_with(kCode)) error.remove_prefix(kCode.size());
   return "EXECABORT Transaction discarded because of: " + std::string(error);
+}
+
+std::string RefusedByLog(std::string_view failure) {
+  return std::string(errors::kLogFailed) + std::string(failure) + std::string(errors::kLogRefuses);
+}
+
+std::string NotKnownToLast(std::string_view failure) {
+  return std::string(errors::kLogFailed) + std::string(failure) + std::string(errors::kLogNotKnown);
 }
 
 bool LooksLikeHttp(std::string_view name) {

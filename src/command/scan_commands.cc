@@ -91,6 +91,7 @@ class ParkedKeys final : public Parked {
   bool Begin() { return txn_.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true); }
   bool Step(Context& c) override {
     if (!matcher_.Run(txn_, kSliceNs)) return false;
+    c.txn.DependOn(txn_.depends_on());
     txn_.Rollback();
     matcher_.Answer(c.reply);
     return true;

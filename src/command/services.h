@@ -2,6 +2,7 @@
 // them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "command/clients.h"
 #include "command/persistence_control.h"
 #include "command/pubsub.h"
+#include "command/session.h"
 #include "command/stats.h"
 #include "command/stopwatch.h"
 #include "config/config.h"
@@ -74,5 +76,11 @@ class LoopState {
   std::vector<size_t> redacted;  // arguments of the running command that are not to be shown
   Stopwatch stopwatch;
 };
+
+// The newest commit that a message of the client may tell of: he sends it after what he was
+// answered, and after what the running command has done.
+inline engine::Stamp StampOfMessage(const Session& session, const LoopState& loop) {
+  return std::max(session.newest_stamp, loop.txn.depends_on());
+}
 
 }  // namespace fluxkv::command

@@ -48,6 +48,11 @@ struct Session {
   bool monitoring = false;
   ReplyMode reply_mode = ReplyMode::kOn;
 
+  // The newest commit that the last reply tells of, and that any reply so far does
+  // (engine/commit_log.h, D4); 0: none.
+  engine::Stamp reply_stamp = 0;
+  engine::Stamp newest_stamp = 0;
+
   bool in_multi = false;
   bool multi_failed = false;  // a queued command was refused: EXEC answers EXECABORT
   std::vector<QueuedCommand> queue;

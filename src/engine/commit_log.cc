@@ -151,8 +151,18 @@ Stamp CommitLog::Take(const Store& store, LogRecords* records) {
 
 // ---- Waiting
 
+void CommitLog::Waiter::Tell() {
+  std::lock_guard lock(mutex);
+  if (listener != nullptr) listener->OnSafe();
+}
+
 void CommitLog::SetListener(size_t slot, LogListener* listener) {
-  waiters_[slot].listener.store(listener, std::memory_order_seq_cst);
+  Waiter& waiter = waiters_[slot];
+  waiter.wanted.store(kNobody, std::memory_order_seq_cst);
+  {
+    std::lock_guard lock(waiter.mutex);
+    waiter.listener = listener;
+  }
   size_t used = waiters_used_.load();
   while (used < slot + 1 && !waiters_used_.compare_exchange_weak(used, slot + 1)) {
   }
@@ -163,25 +173,25 @@ void CommitLog::Await(size_t slot, Stamp stamp) {
   waiter.wanted.store(stamp, std::memory_order_seq_cst);
   // D5
   if (stamp <= safe() || admission() == Admission::kFailed) {
-    if (waiter.wanted.exchange(kNobody) != kNobody) waiter.listener.load()->OnSafe();
+    if (waiter.wanted.exchange(kNobody) != kNobody) waiter.Tell();
     return;
   }
   Wake();
 }
 
 void CommitLog::TellWaiters(Stamp safe) {
-  const size_t used = waiters_used_.load(std::memory_order_acquire);
+  const size_t used = waiters_used_.load(std::memory_order_seq_cst);
   for (size_t i = 0; i < used; ++i) {
     Waiter& waiter = waiters_[i];
     Stamp wanted = waiter.wanted.load(std::memory_order_seq_cst);
     if (wanted == kNobody || wanted > safe) continue;
     if (!waiter.wanted.compare_exchange_strong(wanted, kNobody)) continue;  // it asks anew
-    if (LogListener* listener = waiter.listener.load(); listener != nullptr) listener->OnSafe();
+    waiter.Tell();
   }
 }
 
 void CommitLog::TellAll() {
-  TellWaiters(kNobody - 1);
+  TellWaiters(kAdmission);
 }
 
 void CommitLog::SetSafe(Stamp stamp) {
@@ -221,7 +231,8 @@ void CommitLog::WaitForWork(int64_t timeout_ms) {
   wake_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
                  [this] { return wake_wanted_.load(std::memory_order_seq_cst); });
   asleep_.store(false, std::memory_order_seq_cst);
-  wake_wanted_.store(false, std::memory_order_seq_cst);
+  // An exchange: what was queued before a Wake that found it set already is seen from here on.
+  wake_wanted_.exchange(false, std::memory_order_seq_cst);
 }
 
 }  // namespace fluxkv::engine

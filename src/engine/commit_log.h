@@ -20,7 +20,10 @@
 //     commit removed, holds the answer back. The collector buries no tombstone above safe(), so a
 //     key without a node was absent in what is safe.
 // D5. Await raises `wanted` and then reads safe(); SetSafe raises safe() and then reads `wanted`
-//     (all seq_cst): one of the two sees the other.
+//     (all seq_cst): one of the two sees the other. The same holds of SetAdmission and who reads
+//     admission() after its Await.
+// D6. A listener is called with its waiter's mutex held: when SetListener returns, nobody is in a
+//     call of the one before.
 //
 // Threads: as each method says.
 #pragma once
@@ -95,7 +98,7 @@ struct LogRecords {
 };
 
 // Who is told when a stamp that it awaits is safe. OnSafe is called from the log thread, or from
-// the thread that calls Await.
+// the thread that calls Await; it must call nothing of the log.
 class LogListener {
  public:
   virtual ~LogListener() = default;
@@ -106,6 +109,8 @@ class CommitLog {
  public:
   // safe() while nothing is recorded.
   static constexpr Stamp kEverything = kStampPending;
+  // To be awaited for a change of admission() alone: it is never safe.
+  static constexpr Stamp kAdmission = ~Stamp{0} - 1;
   // Queued bytes of one thread from which on the log thread is woken though nobody waits.
   static constexpr size_t kWakeBytes = 256 * 1024;
 
@@ -119,17 +124,17 @@ class CommitLog {
   bool recording() const { return recording_.load(std::memory_order_seq_cst); }
   Stamp safe() const { return safe_.load(std::memory_order_seq_cst); }
   bool IsSafe(Stamp stamp) const { return stamp <= safe_.load(std::memory_order_acquire); }
-  Admission admission() const { return admission_.load(std::memory_order_acquire); }
+  Admission admission() const { return admission_.load(std::memory_order_seq_cst); }
   // Why the log has failed; empty if it has not.
   std::string failure() const;
   // The commit log is asked to look at its queues soon.
   void Wake();
 
   // ---- Threads that hold replies, one slot (their handle's number) each.
-  // Before the thread calls Await for the first time; null before the listener goes.
+  // Before the thread calls Await for the first time; null before the listener goes (D6).
   void SetListener(size_t slot, LogListener* listener);
-  // OnSafe is called once, when `stamp` is safe or the log has failed. A later call replaces an
-  // earlier one.
+  // OnSafe is called once, when `stamp` is safe or admission() has been set; at once if the log has
+  // failed. A later call replaces an earlier one.
   void Await(size_t slot, Stamp stamp);
 
   // ---- Committers.
@@ -153,7 +158,11 @@ class CommitLog {
   static constexpr Stamp kNobody = ~Stamp{0};
   struct alignas(limits::kCacheLineBytes) Waiter {
     std::atomic<Stamp> wanted{kNobody};
-    std::atomic<LogListener*> listener{nullptr};
+    std::mutex mutex;
+    LogListener* listener = nullptr;  // guarded by mutex
+
+    // Calls the listener, if there is one.
+    void Tell();
   };
   // What was taken from a queue and is not complete yet; the log thread's own.
   struct Rest {

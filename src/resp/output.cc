@@ -45,20 +45,25 @@ void Output::AppendPinned(const char* data, size_t size, Pin pin) {
   pinned_ += size;
 }
 
-void Output::Append(Output&& other) {
-  CHECK(&other != this);
+void Output::AppendPrefix(Output&& other, size_t bytes) {
+  CHECK(&other != this && bytes <= other.size());
   size_t text = other.text_begin_;
   size_t skip = other.first_pin_sent_;
+  size_t left = bytes;
   for (size_t i = other.pins_begin_; i < other.pins_.size(); ++i) {
     Pinned& pinned = other.pins_[i];
-    size_t until = pinned.text_at - other.text_dropped_;
+    size_t until = std::min(pinned.text_at - other.text_dropped_, text + left);
     Append(std::string_view(other.text_ + text, until - text));
+    left -= until - text;
     text = until;
+    if (left == 0) break;
+    CHECK(pinned.size - skip <= left);
+    left -= pinned.size - skip;
     AppendPinned(pinned.data + skip, pinned.size - skip, std::move(pinned.pin));
     skip = 0;
   }
-  Append(std::string_view(other.text_ + text, other.text_end_ - text));
-  other.Consume(other.size());
+  Append(std::string_view(other.text_ + text, left));
+  other.Consume(bytes);
 }
 
 void Output::Truncate(size_t mark) {

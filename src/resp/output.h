@@ -78,13 +78,20 @@ class Output {
 
   // Appends all that `other` has not sent, and empties it; pins move, text is copied. Marks of
   // `other` die.
-  void Append(Output&& other);
+  void Append(Output&& other) { AppendPrefix(std::move(other), other.size()); }
+
+  // The same of the first `bytes` of it only; the marks of what stays in `other` stay good.
+  // Requires: bytes <= other.size(), and that no pinned value of `other` lies across the cut.
+  void AppendPrefix(Output&& other, size_t bytes);
 
   size_t size() const { return Mark() - sent_; }
   bool empty() const { return text_begin_ == text_end_ && pins_begin_ == pins_.size(); }
 
   // The place behind the last byte.
   size_t Mark() const { return text_dropped_ + text_end_ + pinned_; }
+
+  // The place of the first byte that waits.
+  size_t FirstMark() const { return sent_; }
 
   // Drops everything appended since `mark`. Requires: a mark of this output of which nothing was
   // truncated or sent beyond.

@@ -127,12 +127,14 @@ bool Connection::RunOne(size_t unread_before, size_t unread_behind,
     Kill();
     return false;
   }
-  if (Paused(arguments)) [[unlikely]] {
+  if (Waits reason = MustWait(arguments); reason != Waits::kNot) [[unlikely]] {
     PutBack(unread_before);
-    Wait(Waits::kPaused);
+    Wait(reason);
     return false;
   }
-  std::unique_ptr<command::Parked> parked = loop_.dispatcher().Run(session_, arguments, *filling_);
+  resp::Output& output = held_.output();
+  size_t begin = output.Mark();
+  std::unique_ptr<command::Parked> parked = loop_.dispatcher().Run(session_, arguments, output);
   if (parked != nullptr) [[unlikely]] {
     PutBack(unread_behind);
     parked_ = std::make_unique<ParkedCommand>();
@@ -140,34 +142,46 @@ bool Connection::RunOne(size_t unread_before, size_t unread_behind,
     Wait(Waits::kParked);
     return false;
   }
+  HoldUnlessSafe(begin, session_.reply_stamp, /*is_push=*/false);
   if (session_.close_after_reply) [[unlikely]] {
     CloseAfterOutput();
     return false;
   }
   if (!CheckOutputLimit()) return false;
-  if (output_size() > kOutputBytesMax && !OutputTaken()) [[unlikely]] {
+  if (output_backlog() > kOutputBytesMax && !OutputTaken()) [[unlikely]] {
     if (!closed_) PutBack(unread_behind);
     return false;
   }
   return true;
 }
 
-bool Connection::Paused(std::span<const std::string_view> arguments) const {
-  if (loop_.services().clients.PauseMode(loop_.now_ms()) == 0) return false;
-  return loop_.dispatcher().MustPause(session_, arguments);
+// What this request must wait for before it runs, or kNot.
+Connection::Waits Connection::MustWait(std::span<const std::string_view> arguments) const {
+  command::Dispatcher& dispatcher = loop_.dispatcher();
+  if (loop_.services().clients.PauseMode(loop_.now_ms()) != 0 &&
+      dispatcher.MustPause(session_, arguments))
+    return Waits::kPaused;
+  if (loop_.LogTakesNoMore() && dispatcher.MustWaitForLog(session_, arguments)) return Waits::kLog;
+  return Waits::kNot;
 }
 
-// Sends; if the client does not take it, its requests wait.
+// C5.
+void Connection::HoldUnlessSafe(size_t begin, engine::Stamp stamp, bool is_push) {
+  if (!loop_.commit_log().IsSafe(stamp)) [[unlikely]]
+    held_.Close(begin, stamp, is_push);
+}
+
+// Sends; if the client does not take it or it may not be sent yet, its requests wait.
 bool Connection::OutputTaken() {
   output_peak_ = std::max(output_peak_, output_size());
   if (!TryWrite()) return false;
-  if (output_size() <= kOutputBytesMax) return true;
+  if (output_backlog() <= kOutputBytesMax) return true;
   Wait(Waits::kOutput);
   return false;
 }
 
 void Connection::RefuseProtocol() {
-  resp::Writer writer(*filling_, session_.protocol);
+  resp::Writer writer(held_.output(), session_.protocol);
   writer.Error(protocol_error_);
   loop_.stats().CountError(writer.error_code());
   loop_.log().Verbose("Client id={} addr={} is closed: {}", id(), session_.info->address,
@@ -186,13 +200,14 @@ void Connection::PutBack(size_t unread_bytes) {
 void Connection::Wait(Waits reason) {
   waits_ = reason;
   if (reason == Waits::kOutput) return;
-  if (reason == Waits::kPaused) session_.info->flags.fetch_or(command::kClientPaused, kRelaxed);
-  ShowBlocked(reason == Waits::kPaused || parked_->command->blocked());
+  bool put_back = reason != Waits::kParked;
+  if (put_back) session_.info->flags.fetch_or(command::kClientPaused, kRelaxed);
+  ShowBlocked(put_back || parked_->command->blocked());
   loop_.AddWaiting(*this);
 }
 
 void Connection::StopWaiting() {
-  if (waits_ == Waits::kPaused) {
+  if (waits_ == Waits::kPaused || waits_ == Waits::kLog) {
     session_.info->flags.fetch_and(~uint32_t{command::kClientPaused}, kRelaxed);
   }
   waits_ = Waits::kNot;
@@ -231,12 +246,13 @@ void Connection::AfterExecute() {
 void Connection::AfterInputEnd() {
   reading_ = false;
   bool blocked = waits_ == Waits::kParked && parked_->command->blocked();
-  if (blocked || waits_ == Waits::kPaused) return Close();
+  if (blocked || waits_ == Waits::kPaused) return CloseAfterOutput();
   AfterExecute();
 }
 
 int64_t Connection::resume_at_ms() const {
   if (waits_ == Waits::kPaused) return loop_.services().clients.pause_until_ms();
+  if (waits_ == Waits::kLog) return loop_.log_retry_at_ms();
   return waits_ == Waits::kParked ? parked_->command->wake_at_ms()
                                   : std::numeric_limits<int64_t>::max();
 }
@@ -244,7 +260,11 @@ int64_t Connection::resume_at_ms() const {
 void Connection::Resume() {
   if (closed_) return;
   if (waits_ == Waits::kParked) return ResumeParked();
-  if (waits_ != Waits::kPaused) return;
+  if (waits_ == Waits::kPaused || (waits_ == Waits::kLog && !loop_.LogTakesNoMore())) GoOn();
+}
+
+// Runs the requests that waited.
+void Connection::GoOn() {
   StopWaiting();
   {
     engine::Handle::Scope in_epoch(loop_.state().handle);
@@ -266,12 +286,14 @@ void Connection::ResumeParked() {
 
 // The reply is whole; the requests behind go on.
 void Connection::FinishParked() {
-  filling_->Append(std::move(parked_->reply));
+  size_t begin = held_.output().Mark();
+  held_.output().Append(std::move(parked_->reply));
+  HoldUnlessSafe(begin, session_.reply_stamp, /*is_push=*/false);
   parked_.reset();
   StopWaiting();
   if (session_.close_after_reply) {
     CloseAfterOutput();
-  } else if (CheckOutputLimit() && (output_size() <= kOutputBytesMax || OutputTaken())) {
+  } else if (CheckOutputLimit() && (output_backlog() <= kOutputBytesMax || OutputTaken())) {
     engine::Handle::Scope in_epoch(loop_.state().handle);
     Execute();
   }
@@ -300,13 +322,19 @@ void Connection::Deliver(const command::Delivery& delivery) {
     default:
       break;
   }
-  command::Dispatcher::WriteDelivery(session_, delivery, *filling_);
+  size_t begin = held_.output().Mark();
+  command::Dispatcher::WriteDelivery(session_, delivery, held_.output());
+  HoldUnlessSafe(begin, delivery.stamp, /*is_push=*/true);
   if (CheckOutputLimit()) loop_.ScheduleFlush(*this);
 }
 
 size_t Connection::output_held() const {
-  return filling_->bytes_held() + sending_->bytes_held() +
+  return held_.output().bytes_held() + held_.record_bytes() + sending_->bytes_held() +
          (parked_ != nullptr ? parked_->reply.bytes_held() : 0);
+}
+
+size_t Connection::output_memory() const {
+  return held_.output().memory_bytes() + held_.memory_bytes() + sending_->memory_bytes();
 }
 
 // CLIENT KILL: what the socket takes at once is still sent.
@@ -375,7 +403,8 @@ void Connection::Visit(int64_t now_ms) {
   int64_t timeout_s = loop_.services().config.settings().timeout_s.load(kRelaxed);
   // One that takes its replies, however slowly, is not idle.
   int64_t unused_ms = std::min(idle_ms, now_ms - last_progress_ms_);
-  bool working = waits_ == Waits::kParked || waits_ == Waits::kPaused;
+  bool working = waits_ == Waits::kParked || waits_ == Waits::kPaused || waits_ == Waits::kLog ||
+                 held_.holds_any();
   if (timeout_s > 0 && unused_ms > timeout_s * 1000 && !working && !session_.monitoring &&
       session_.subscriptions() == 0) {
     loop_.log().Verbose("Closing idle client id={} addr={}", id(), session_.info->address);
@@ -395,11 +424,13 @@ void Connection::ShrinkBuffers(int64_t idle_ms) {
   }
   input_.ResetPeak();
   if (output_size() == 0 && write_bytes_ == 0) {
+    resp::Output& output = held_.output();
     sending_->ShrinkIfIdle();
-    if (filling_->memory_bytes() >= 2 * kReplyBufferBytesMin &&
-        output_peak_ < filling_->memory_bytes() / 2 && idle_ms > 0) {
-      filling_->ShrinkIfIdle();
-      filling_->Reserve(std::max(kReplyBufferBytesMin, output_peak_ + 1));
+    held_.ShrinkIfIdle();
+    if (output.memory_bytes() >= 2 * kReplyBufferBytesMin &&
+        output_peak_ < output.memory_bytes() / 2 && idle_ms > 0) {
+      output.ShrinkIfIdle();
+      output.Reserve(std::max(kReplyBufferBytesMin, output_peak_ + 1));
     }
   }
   output_peak_ = output_size();
@@ -408,14 +439,13 @@ void Connection::ShrinkBuffers(int64_t idle_ms) {
 void Connection::PublishFigures() {
   command::ClientInfo& info = *session_.info;
   size_t input_free = input_.capacity() > input_.size() ? input_.capacity() - input_.size() : 0;
-  size_t output_memory = filling_->memory_bytes() + sending_->memory_bytes();
   info.input_bytes.store(input_.size(), kRelaxed);
   info.input_free_bytes.store(input_free, kRelaxed);
-  info.output_buffer_bytes.store(output_memory, kRelaxed);
+  info.output_buffer_bytes.store(output_memory(), kRelaxed);
   info.output_bytes.store(output_held(), kRelaxed);
   info.output_parts.store(write_bytes_ != 0 ? 1 : 0, kRelaxed);
   info.total_bytes.store(sizeof(Connection) + sizeof(command::ClientInfo) + input_.capacity() +
-                             output_memory + parser_.memory_bytes() + session_.queue_bytes,
+                             output_memory() + parser_.memory_bytes() + session_.queue_bytes,
                          kRelaxed);
 }
 

@@ -3,10 +3,17 @@
 // C1. A connection belongs to one loop from Open to its close callback, and is freed there only: a
 //     request to libuv that is under way may still use its memory until then.
 // C2. Requests run in the order they came, replies leave in that order. A request that has to wait
-//     (parked, paused, or because the client does not read) keeps all later ones waiting.
+//     (parked, paused, because the client does not read or the log takes no more) keeps all later
+//     ones waiting.
 // C3. At most one write request is under way; the output it sends from is not touched meanwhile
 //     (replies go to the other one).
 // C4. The thread is inside an epoch while requests run, and outside of it when a callback returns.
+// C5. Whatever is written goes to `held_`, and what tells of a commit that the log has not got to
+// is
+//     closed as a hold there before anything follows it (engine/commit_log.h, D4). Only `held_`
+//     says what may be sent, and it is asked when nothing else is being sent.
+// C6. A connection that holds something and sends nothing is in the loop's list of those that hold.
+//     One that sends asks again when it has sent.
 //
 // Threads: its loop's. Owns: the socket, the session, input and output.
 #pragma once
@@ -27,6 +34,7 @@
 #include "command/session.h"
 #include "resp/output.h"
 #include "resp/request_parser.h"
+#include "server/held_replies.h"
 #include "server/input_buffer.h"
 
 namespace fluxkv::server {
@@ -50,15 +58,17 @@ class Connection {
   void Stop();
 
   void Deliver(const command::Delivery& delivery);
-  // Sends what there is. Called at the end of a loop turn.
+  // Sends what there is and may be sent; then goes on with requests that waited for that. Called at
+  // the end of a loop turn.
   void Flush();
-  // One more step of a parked command, or one more try of a paused one.
+  // One more step of a parked command, or one more try of one that was put back.
   void Resume();
   // Now and then: time-outs, limits, memory.
   void Visit(int64_t now_ms);
 
   bool closed() const { return closed_; }
   uint64_t id() const { return session_.info->id; }
+  bool waits_for_log() const { return waits_ == Waits::kLog; }
   // Whether Resume should be called in the next turn (0), at a time, or not by time (INT64_MAX).
   int64_t resume_at_ms() const;
 
@@ -67,9 +77,10 @@ class Connection {
   size_t index = kNowhere;
   size_t flush_index = kNowhere;
   size_t waiting_index = kNowhere;
+  size_t holding_index = kNowhere;
 
  private:
-  enum class Waits : uint8_t { kNot, kParked, kPaused, kOutput };
+  enum class Waits : uint8_t { kNot, kParked, kPaused, kLog, kOutput };
   // A parked command with the reply that it is writing: that may not be sent in part, because a
   // length may still be missing in front of it.
   struct ParkedCommand {
@@ -92,7 +103,9 @@ class Connection {
   bool RunBatch(size_t count);
   bool RunOne(size_t unread_before, size_t unread_behind,
               std::span<const std::string_view> arguments);
-  bool Paused(std::span<const std::string_view> arguments) const;
+  Waits MustWait(std::span<const std::string_view> arguments) const;
+  void GoOn();
+  void HoldUnlessSafe(size_t begin, engine::Stamp stamp, bool is_push);
   bool OutputTaken();
   void RefuseProtocol();
   void PutBack(size_t unread_bytes);
@@ -118,11 +131,14 @@ class Connection {
   static void OnClosed(uv_handle_t* handle);
   void Received(char* at, size_t count);
   void UpdateReading();
+  void Release();
   bool TryWrite();
   bool QueueWrite();
   void Written(size_t bytes);
-  size_t output_size() const { return filling_->size() + sending_->size(); }
+  size_t output_size() const { return held_.output().size() + sending_->size(); }
+  size_t output_backlog() const { return output_size() + held_.record_bytes(); }
   size_t output_held() const;
+  size_t output_memory() const;
   size_t input_wanted() const;
 
   EventLoop& loop_;
@@ -130,7 +146,7 @@ class Connection {
   resp::RequestParser parser_;
   InputBuffer input_;
   std::array<resp::Output, 2> outputs_;
-  resp::Output* filling_ = &outputs_[0];  // replies are appended here
+  HeldReplies held_{&outputs_[0]};        // replies and messages are appended here
   resp::Output* sending_ = &outputs_[1];  // sent first; in use while a write is under way
   std::unique_ptr<ParkedCommand> parked_;
   std::string protocol_error_;

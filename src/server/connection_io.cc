@@ -1,6 +1,8 @@
 // Reading and writing of a connection.
 #include <algorithm>
 
+#include "command/errors.h"
+#include "command/refusals.h"
 #include "engine/handle.h"
 #include "server/connection.h"
 #include "server/event_loop.h"
@@ -115,22 +117,34 @@ void Connection::Flush() {
   if (closed_) return;
   output_peak_ = std::max(output_peak_, output_size());
   if (!TryWrite()) return;
-  if (output_peak_ >= filling_->memory_bytes() && filling_->memory_bytes() < kReplyBufferBytesMax &&
-      filling_->empty()) {
-    filling_->Reserve(kReplyBufferBytesMax);  // a client with long replies gets a larger buffer
+  resp::Output& output = held_.output();
+  if (output_peak_ >= output.memory_bytes() && output.memory_bytes() < kReplyBufferBytesMax &&
+      output.empty()) {
+    output.Reserve(kReplyBufferBytesMax);  // a client with long replies gets a larger buffer
   }
   command::ClientInfo& info = *session_.info;
   info.output_bytes.store(output_held(), std::memory_order_relaxed);
-  info.output_buffer_bytes.store(filling_->memory_bytes() + sending_->memory_bytes(),
-                                 std::memory_order_relaxed);
+  info.output_buffer_bytes.store(output_memory(), std::memory_order_relaxed);
   info.output_parts.store(write_bytes_ != 0 ? 1 : 0, std::memory_order_relaxed);
-  if (draining_ && output_size() == 0) Close();
+  if (draining_ && output_size() == 0) return Close();
+  if (held_.holds_any() && write_bytes_ == 0) loop_.AddHolding(*this, held_.awaited());  // C6
+  if (waits_ == Waits::kOutput && output_backlog() <= kOutputResumeBytes) GoOn();
+}
+
+// C5: what may be sent becomes what is sent. Requires: nothing else is.
+void Connection::Release() {
+  const engine::CommitLog& log = loop_.commit_log();
+  if (held_.holds_any() && log.admission() == engine::CommitLog::Admission::kFailed) [[unlikely]] {
+    size_t lost = held_.Fail(log.safe(), command::NotKnownToLast(log.failure()));
+    for (; lost > 0; --lost) loop_.stats().CountError(command::errors::kLogCode);
+  }
+  held_.Release(log.safe(), sending_);
 }
 
 // Writes as long as the socket takes it. False when the connection was closed by an error.
 bool Connection::TryWrite() {
   for (int i = 0; write_bytes_ == 0; ++i) {
-    if (sending_->empty()) std::swap(sending_, filling_);
+    if (sending_->empty()) Release();
     if (sending_->empty()) return true;
     if (i == kWritesPerTurnMax) return QueueWrite();
     uv_buf_t buffers[kPiecesMax];
@@ -146,8 +160,8 @@ bool Connection::TryWrite() {
     }
     Written(static_cast<size_t>(written));
     if (static_cast<size_t>(written) < bytes) return QueueWrite();
-    if (sending_->empty() && filling_->empty()) {
-      std::swap(sending_, filling_);  // the next replies use the same buffer again
+    if (sending_->empty() && held_.output().empty()) {
+      Release();  // the next replies use the same buffer again
       return true;
     }
   }
@@ -186,15 +200,6 @@ void Connection::OnWritten(uv_write_t* request, int status) {
   }
   self.Written(bytes);
   self.Flush();
-  if (self.closed_ || self.waits_ != Waits::kOutput || self.output_size() > kOutputResumeBytes) {
-    return;
-  }
-  self.StopWaiting();
-  {
-    engine::Handle::Scope in_epoch(self.loop_.state().handle);
-    self.Execute();
-  }
-  self.AfterExecute();
 }
 
 void Connection::OnClosed(uv_handle_t* handle) {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "engine/handle.h"
+#include "engine/store.h"
 #include "server/connection.h"
 #include "server/sockets.h"
 
@@ -48,6 +49,7 @@ EventLoop::EventLoop(uint32_t number, command::Services& services, command::Loop
       stats_(stats),
       log_(log),
       handle_(services.database.Attach()),
+      commit_log_(services.database.store().log),
       read_buffer_(kReadBufferBytes) {
   state_.emplace(number, *handle_, stats);
   dispatcher_.emplace(services, *state_);
@@ -70,6 +72,7 @@ EventLoop::EventLoop(uint32_t number, command::Services& services, command::Loop
   uv_timer_start(
       &cron_, [](uv_timer_t* h) { Self(h->data).OnCron(); }, kCronMs, kCronMs);
   uv_timer_init(&loop_, &wake_);
+  commit_log_.SetListener(handle_->number(), this);
 }
 
 EventLoop::~EventLoop() {
@@ -79,6 +82,7 @@ EventLoop::~EventLoop() {
     uv_run(&loop_, UV_RUN_DEFAULT);
   }
   CHECK(uv_loop_close(&loop_) == 0);
+  Detach();
 }
 
 void EventLoop::Run() {
@@ -89,6 +93,8 @@ void EventLoop::Run() {
 }
 
 void EventLoop::Detach() {
+  if (handle_ == nullptr) return;
+  commit_log_.SetListener(handle_->number(), nullptr);
   dispatcher_.reset();
   state_.reset();
   handle_.reset();
@@ -119,6 +125,10 @@ void EventLoop::Wake() {
   PutIntoInbox([](Inbox& inbox) { inbox.wake = true; });
 }
 
+void EventLoop::OnSafe() {
+  PutIntoInbox([](Inbox& inbox) { inbox.safe = true; });
+}
+
 bool EventLoop::AddSocket(NewSocket socket) {
   return PutIntoInbox([&](Inbox& inbox) {
     inbox.sockets.push_back(std::move(socket));
@@ -145,6 +155,10 @@ void EventLoop::EmptyInbox() {
   for (NewSocket& socket : inbox.sockets) OpenSocket(std::move(socket));
   for (const Letter& letter : inbox.letters) DeliverLetter(letter);
   if (inbox.wake) ResumeDue(/*all=*/true);
+  if (inbox.safe) {
+    FlushHolding();
+    ResumeLogWaiters();
+  }
   for (auto& task : inbox.tasks) task();
 }
 
@@ -197,6 +211,7 @@ void EventLoop::Remove(Connection& connection) {
     to_flush_[std::exchange(connection.flush_index, Connection::kNowhere)] = nullptr;
   }
   RemoveWaiting(connection);
+  TakeOut(holding_, connection, &Connection::holding_index);
   TakeOut(connections_, connection, &Connection::index);
   by_id_.erase(connection.id());
   services_.clients.Remove(connection.id());
@@ -219,6 +234,7 @@ void EventLoop::AddWaiting(Connection& connection) {
   DCHECK(connection.waiting_index == Connection::kNowhere);
   connection.waiting_index = waiting_.size();
   waiting_.push_back(&connection);
+  has_log_waiters_ |= connection.waits_for_log();
   ArmWakeTimer(connection.resume_at_ms());
 }
 
@@ -233,6 +249,7 @@ void EventLoop::EndTurn() {
   in_end_turn_ = true;
   EmptyInbox();
   FlushAll();
+  AwaitLog();
   in_end_turn_ = false;
 }
 
@@ -244,6 +261,54 @@ void EventLoop::FlushAll() {
     connection->Flush();
   }
   to_flush_.clear();
+}
+
+// ---- The log
+
+void EventLoop::AddHolding(Connection& connection, engine::Stamp stamp) {
+  if (connection.holding_index == Connection::kNowhere) {
+    connection.holding_index = holding_.size();
+    holding_.push_back(&connection);
+  }
+  awaited_ = std::min(awaited_, stamp);
+  holds_more_ = true;
+}
+
+// Those that go on holding come back into the list.
+void EventLoop::FlushHolding() {
+  awaited_ = engine::CommitLog::kAdmission;
+  for (Connection* connection : holding_) {
+    connection->holding_index = Connection::kNowhere;
+    ScheduleFlush(*connection);
+  }
+  holding_.clear();
+}
+
+void EventLoop::ResumeLogWaiters() {
+  if (!has_log_waiters_ || LogTakesNoMore()) return;
+  has_log_waiters_ = false;
+  for (Connection* connection : std::vector<Connection*>(waiting_)) {
+    if (connection->waiting_index != Connection::kNowhere && connection->waits_for_log())
+      connection->Resume();
+  }
+}
+
+// At the end of a turn in which something came to be held, or while a write waits: whoever makes it
+// safe tells us.
+void EventLoop::AwaitLog() {
+  if (!holds_more_ && !has_log_waiters_) [[likely]]
+    return;
+  holds_more_ = false;
+  commit_log_.Await(handle_->number(), awaited_);
+  if (!has_log_waiters_) return;
+  // There may have been room again before anybody knew that we wait for it (D5).
+  if (!LogTakesNoMore()) return OnSafe();
+  ArmWakeTimer(log_retry_at_ms());
+}
+
+// Room in the log is told of. That the log thread has taken our queue is not.
+int64_t EventLoop::log_retry_at_ms() const {
+  return commit_log_.admission() == engine::CommitLog::Admission::kFull ? INT64_MAX : now_ms();
 }
 
 // A turn is the work between two polls, in CPU time of the thread. That clock is a system call, so

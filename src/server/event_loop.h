@@ -4,9 +4,13 @@
 // emptied and every connection with replies is written to once (EndTurn). So a message that a
 // command of this loop sends to a connection of this loop follows the reply of that command.
 //
-// Threads: Post, Wake, AddSocket, RunTask, Stop and assigned() from any; everything else is the
-// loop's. Owns: its connections. A loop ends when it was told to stop and its last connection has
-// gone.
+// Connections that hold replies for the log (connection.h, C5) are gone through when it says that
+// what the loop awaits is safe: the smallest stamp that any of them awaits. So are those whose
+// writes wait for the log.
+//
+// Threads: Post, Wake, OnSafe, AddSocket, RunTask, Stop and assigned() from any; everything else is
+// the loop's. Owns: its connections. A loop ends when it was told to stop and its last connection
+// has gone.
 #pragma once
 
 #include <array>
@@ -31,6 +35,7 @@
 #include "command/dispatch.h"
 #include "command/mailbox.h"
 #include "command/services.h"
+#include "engine/commit_log.h"
 
 namespace fluxkv::server {
 
@@ -44,7 +49,7 @@ struct NewSocket {
   sockaddr_storage peer{};
 };
 
-class EventLoop : public command::Mailbox {
+class EventLoop : public command::Mailbox, public engine::LogListener {
  public:
   // One parsed request of a batch.
   struct Request {
@@ -72,6 +77,7 @@ class EventLoop : public command::Mailbox {
   void Post(std::vector<uint64_t> client_ids,
             std::shared_ptr<const command::Delivery> delivery) override;
   void Wake() override;
+  void OnSafe() override;
   // The socket becomes a connection of this loop. False when the loop has ended.
   bool AddSocket(NewSocket socket);
   // Runs `task` on the loop's thread; false when the loop has ended.
@@ -94,9 +100,21 @@ class EventLoop : public command::Mailbox {
   std::span<char> read_buffer() { return read_buffer_; }
   int64_t now_ms() const { return services_.clock.now_ms(); }
   bool stopping() const { return stopping_; }
+  const engine::CommitLog& commit_log() const { return commit_log_; }
+  // Whether writers have to wait: the log has no room, or the log thread is far behind this loop.
+  // One that has failed takes nothing, but nobody waits for it.
+  bool LogTakesNoMore() const {
+    using enum engine::CommitLog::Admission;
+    const engine::CommitLog::Admission admission = commit_log_.admission();
+    return (admission == kOpen && LogIsFarBehind()) || admission == kFull;
+  }
+  // When those are to look again by themselves.
+  int64_t log_retry_at_ms() const;
   void ScheduleFlush(Connection& connection);
   void AddWaiting(Connection& connection);
   void RemoveWaiting(Connection& connection);
+  // It holds something for this stamp.
+  void AddHolding(Connection& connection, engine::Stamp stamp);
   void Remove(Connection& connection);  // closed, but its memory stays
   void Freed();                         // its memory went
 
@@ -110,6 +128,7 @@ class EventLoop : public command::Mailbox {
     std::vector<NewSocket> sockets;
     std::vector<std::function<void()>> tasks;
     bool wake = false;
+    bool safe = false;
   };
   template <class Put>
   bool PutIntoInbox(Put put);
@@ -122,6 +141,12 @@ class EventLoop : public command::Mailbox {
   void OpenSocket(NewSocket socket);
   void ResumeOne();
   void ResumeDue(bool all);
+  bool LogIsFarBehind() const {
+    return handle_->shared().log.bytes_queued() > limits::kLogQueueBytesMax;
+  }
+  void FlushHolding();
+  void ResumeLogWaiters();
+  void AwaitLog();
   void ArmWakeTimer(int64_t at_ms);
   void OnCron();
   void MeasureTurn();
@@ -132,6 +157,7 @@ class EventLoop : public command::Mailbox {
   command::LoopStats& stats_;
   Logger& log_;
   std::unique_ptr<engine::Handle> handle_;
+  engine::CommitLog& commit_log_;
   std::optional<command::LoopState> state_;
   std::optional<command::Dispatcher> dispatcher_;
   std::function<void()> on_tick_;
@@ -154,7 +180,11 @@ class EventLoop : public command::Mailbox {
   std::vector<Connection*> connections_;
   std::unordered_map<uint64_t, Connection*> by_id_;
   std::vector<Connection*> to_flush_;  // null where one closed meanwhile
-  std::vector<Connection*> waiting_;   // parked and paused
+  std::vector<Connection*> waiting_;   // parked, paused, or with a write that waits for the log
+  std::vector<Connection*> holding_;
+  engine::Stamp awaited_ = engine::CommitLog::kAdmission;  // the smallest of what they hold for
+  bool holds_more_ = false;                                // since the log was asked
+  bool has_log_waiters_ = false;                           // some may wait for the log to take more
   size_t next_waiting_ = 0;
   size_t next_visit_ = 0;
   size_t objects_ = 0;  // connections whose memory has not gone

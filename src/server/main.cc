@@ -131,9 +131,9 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
   engine::Options options;
   options.databases = static_cast<uint32_t>(start.databases);
   options.vacuum_interval_ms = &config.settings().vacuum_interval_ms;
-  options.on_expired = [&](uint32_t db, std::string_view key, engine::Stamp) {
+  options.on_expired = [&](uint32_t db, std::string_view key, engine::Stamp stamp) {
     command::PublishKeyspaceEvent(pubsub, config.settings().notify(), db, config::kNotifyExpired,
-                                  "expired", key);
+                                  "expired", key, stamp);
   };
   engine::Database database(std::move(options), clock);
   command::ClientRegistry clients;

@@ -105,9 +105,9 @@ CommandHarness::CommandHarness(std::vector<std::string> options) {
   engine::Options engine_options;
   engine_options.databases = static_cast<uint32_t>(config_->start().databases);
   engine_options.vacuum_interval_ms = &config_->settings().vacuum_interval_ms;
-  engine_options.on_expired = [this](uint32_t db, std::string_view key, engine::Stamp) {
+  engine_options.on_expired = [this](uint32_t db, std::string_view key, engine::Stamp stamp) {
     PublishKeyspaceEvent(pubsub_, config_->settings().notify(), db, config::kNotifyExpired,
-                         "expired", key);
+                         "expired", key, stamp);
   };
   database_ = std::make_unique<engine::Database>(engine_options, clock_);
   handle_ = database_->Attach();

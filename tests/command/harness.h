@@ -36,6 +36,7 @@
 #include "command/session.h"
 #include "command/slowlog.h"
 #include "command/table.h"
+#include "engine/store.h"
 
 #ifdef DOCTEST_LIBRARY_INCLUDED
 #undef CHECK

@@ -107,14 +107,14 @@ TEST_CASE("the deliveries of one message share its bytes") {
   for (const char* pattern : {"*", "n*", "x*"}) {
     pubsub.Subscribe(ChannelKind::kPattern, pattern, 1, 0);
   }
-  CHECK(pubsub.Publish("news", "payload", /*shard=*/false) == 3);
+  CHECK(pubsub.Publish("news", "payload", /*shard=*/false, /*stamp=*/0) == 3);
   REQUIRE(recorder.deliveries.size() == 3);
   CHECK(recorder.deliveries[0]->message->payload == "payload");
   for (const auto& delivery : recorder.deliveries) {
     CHECK(delivery->message == recorder.deliveries[0]->message);
   }
   pubsub.Unsubscribe(ChannelKind::kPattern, "n*", 1, 0);
-  CHECK(pubsub.Publish("news", "payload", /*shard=*/false) == 2);
+  CHECK(pubsub.Publish("news", "payload", /*shard=*/false, /*stamp=*/0) == 2);
 }
 
 TEST_CASE("PUBSUB looks at them") {

@@ -149,6 +149,37 @@ TEST_CASE("Append(Output&&) takes over what the other has not sent") {
   CHECK(released == 1);
 }
 
+TEST_CASE("AppendPrefix takes over the beginning only, what stays keeps its marks") {
+  Output from, to;
+  int released = 0;
+  to.Append("0");
+  from.Append("sent");
+  from.Consume(4);
+  from.Append("ab");
+  from.AppendPinned("PIN", 3, Pin(&released, CountRelease));
+  from.AppendPinned("NEXT", 4, Pin(&released, CountRelease));
+  size_t mark = from.Mark();
+  from.Append("cd");
+  CHECK(from.FirstMark() == 4);
+  to.AppendPrefix(std::move(from), 1);
+  CHECK(Waiting(to) == "0a");
+  to.AppendPrefix(std::move(from), 4);
+  CHECK(Waiting(to) == "0abPIN");
+  CHECK(Waiting(from) == "NEXTcd");
+  CHECK(from.FirstMark() == 9);
+  CHECK(released == 0);
+  to.AppendPrefix(std::move(from), 0);
+  CHECK(Waiting(to) == "0abPIN");
+  from.Truncate(mark);
+  CHECK(Waiting(from) == "NEXT");
+  from.Append("!");
+  to.AppendPrefix(std::move(from), from.size());
+  CHECK(Waiting(to) == "0abPINNEXT!");
+  CHECK(from.empty());
+  to.Consume(to.size());
+  CHECK(released == 2);
+}
+
 TEST_CASE("ShrinkIfIdle frees the buffer only when nothing waits") {
   Output output;
   output.Append(std::string(1 << 20, 'x'));

@@ -1,0 +1,109 @@
+// One event loop with its thread over a store whose log records and has no log thread: the test
+// says what is safe. Clients are ends of socket pairs.
+//
+//   LoopFixture f;
+//   TestClient a = f.Connect();
+//   a.Send("SET k v\r\n");
+//   f.WaitForCommits(1);
+//   CHECK(f.Nothing(a));
+//   f.log().SetSafe(1);
+//   CHECK(a.Expect("+OK\r\n"));
+//
+// Threads: the test's; the loop has its own. Owns: everything.
+#pragma once
+
+#ifdef DOCTEST_LIBRARY_INCLUDED
+#undef CHECK
+#endif
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "command/latency.h"
+#include "command/services.h"
+#include "command/slowlog.h"
+#include "command/table.h"
+#include "engine/store.h"
+#include "server/event_loop.h"
+
+#ifdef DOCTEST_LIBRARY_INCLUDED
+#undef CHECK
+#define CHECK DOCTEST_CHECK
+#endif
+
+namespace fluxkv::server {
+
+// The client's end of a connection. Its calls wait a few seconds at most.
+class TestClient {
+ public:
+  explicit TestClient(int fd) : fd_(fd) {}
+  TestClient(TestClient&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  TestClient(const TestClient&) = delete;
+  TestClient& operator=(const TestClient&) = delete;
+  ~TestClient() { Close(); }
+
+  void Send(std::string_view bytes) const;
+  // The next `size` bytes, or fewer when no more came in time.
+  std::string Receive(size_t size) const;
+  bool Expect(std::string_view bytes) const { return Receive(bytes.size()) == bytes; }
+  // Whether nothing has come, without waiting.
+  bool Silent() const;
+  // Whether the other side closes, with nothing more to read.
+  bool Ended() const;
+  void EndInput() const;
+  void Close();
+
+ private:
+  int fd_;
+};
+
+class LoopFixture {
+ public:
+  LoopFixture();
+  ~LoopFixture();
+
+  TestClient Connect();
+  engine::CommitLog& log() { return database_->store().log; }
+  const engine::Store& store() { return database_->store(); }
+  EventLoop& loop() { return *loop_; }
+  // Until the newest stamp is at least this one.
+  void WaitForCommits(engine::Stamp stamp);
+  // Whether the client has got nothing though the loop has finished the turn that it is in.
+  bool Nothing(const TestClient& client);
+  // Ends the loop; the log may go on.
+  void StopLoop();
+
+ private:
+  class Control : public command::ServerControl {
+   public:
+    void Shutdown(ShutdownMode) override {}
+    bool AbortShutdown() override { return false; }
+    size_t loops() const override { return 1; }
+    std::vector<std::string> listen_addresses() const override { return {}; }
+    std::string executable() const override { return {}; }
+    uint64_t resident_bytes() const override { return 0; }
+  };
+
+  Clock clock_;
+  std::unique_ptr<Logger> logger_;
+  std::unique_ptr<config::Config> config_;
+  command::CommandTable table_;
+  command::PubSub pubsub_;
+  command::ClientRegistry clients_;
+  std::unique_ptr<command::SlowLog> slowlog_;
+  command::LatencyMonitor latency_;
+  command::ServerStats stats_;
+  Control control_;
+  std::unique_ptr<engine::Database> database_;
+  std::unique_ptr<command::Services> services_;
+  std::unique_ptr<EventLoop> loop_;
+  std::thread thread_;
+  std::unique_ptr<TestClient> prober_;
+};
+
+}  // namespace fluxkv::server
