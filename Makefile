@@ -57,7 +57,7 @@ object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),
 PROGRAMS := $(patsubst tests/isolation/%.cc,$(DIR)/%,$(TOOLS))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 
-.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench clean
+.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench bench-durability clean
 help:            ## this list
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
@@ -93,6 +93,10 @@ format:          ## clang-format on every source file
 bench: deps-test ## side by side with Debian's redis-server; options in BENCH=
 	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server
 	bench/sidebyside.py $(BENCH)
+
+bench-durability: deps-test ## what the log and snapshots cost, beside redis-server with fsync always
+	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server
+	bench/durability.py $(BENCH)
 
 clean:           ## remove build/
 	rm -rf build

@@ -40,22 +40,27 @@ DEFAULT = "ping_p1,get_p1,set_p1,get_p16,set_p16,get_p64,set_p64,mget10_p16"
 
 
 class Server:
-    def __init__(self, name, command):
+    def __init__(self, name, command, home=None):
+        """`home`: a folder of the caller's for its data; else a temporary one."""
         self.name = name
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.home = tempfile.TemporaryDirectory()
-        self.log = os.path.join(self.home.name, "log")
+        self.own_home = None if home else tempfile.TemporaryDirectory()
+        self.home = home or self.own_home.name
+        self.log = os.path.join(self.home, "log")
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([*command, "--port", str(self.port), "--dir", self.home.name],
+            self.process = subprocess.Popen([*command, "--port", str(self.port), "--dir", self.home],
                                             stdout=log, stderr=log)
-        for _ in range(200):
+        for _ in range(2000):
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                    probe.sendall(b"EXISTS k\r\n")
+                    if probe.recv(100).startswith(b":"):  # not while it is loading
+                        return
             except OSError:
-                time.sleep(0.05)
+                pass
+            time.sleep(0.005)
         self.stop()
         sys.exit(f"{name} does not come up: {' '.join(command)}")
 
@@ -91,7 +96,7 @@ class Server:
                                  str(pipeline), "--requests", str(requests), "--keys", str(keys), "--value-bytes",
                                  str(VALUE_BYTES), "--seed", str(seed), *options, "--do", commands],
                                 capture_output=True, text=True)
-        figures = re.match(r"rps (\S+) p50_ms \S+ p99_ms (\S+) errors 0$", result.stdout.strip())
+        figures = re.match(r"rps (\S+) p50_ms \S+ p99_ms (\S+) p999_ms \S+ errors 0$", result.stdout.strip())
         if not figures:
             sys.exit(f"{workload} on {self.name}: {result.stdout}{result.stderr}")
         return float(figures[1]), float(figures[2]), (self.cpu_s() - before) / requests * 1e6
@@ -127,7 +132,7 @@ def main():
     options = parser.parse_args()
     os.chdir(ROOT)
     redis = ["build/peers/redis-server", "--save", ""]
-    ours = redis if options.ours == redis[0] else [options.ours, "--threads", str(options.threads)]
+    ours = redis if options.ours == redis[0] else [options.ours, "--threads", str(options.threads), "--durability", "none"]
     servers = []
     try:
         servers += [Server("redis", redis)]

@@ -25,6 +25,7 @@ constexpr double kGatherShare = 0.6;
 constexpr double kGatherUsMax = 1000;
 constexpr int64_t kGatherStepNs = 20'000;
 constexpr uint64_t kGatherCommitsMin = 3;
+constexpr uint64_t kGatherPause = 8;  // groups that are not waited for after one that did not come
 
 void SleepNs(int64_t ns) {
   const timespec time{0, ns};
@@ -56,9 +57,10 @@ class LogThread::Syncer {
     }
     wake_.notify_all();
   }
+  // Also when a job has ended and nobody has taken that up.
   bool busy() const {
     std::lock_guard lock(mutex_);
-    return busy_;
+    return busy_ || ended_;
   }
   // The job that has ended, with its result and time; nullopt while it runs, or when there was
   // none.
@@ -119,7 +121,7 @@ void LogThread::Start(Mode mode, Stamp after, bool hold) {
   hold_.store(hold);
   stop_.store(false);
   drop_until_ = complete_ = after;
-  unsynced_commits_ = last_group_ = 0;
+  unsynced_commits_ = gather_target_ = 0;
   synced_at_ms_ = now_ms();
   failure_.clear();
   final_status_ = Status();
@@ -166,14 +168,23 @@ void LogThread::Run() {
   PublishFigures();
 }
 
-// Waits for the clients that the last group's sync has woken.
+// Waits for the clients that the last sync has woken, besides those that came during it. When they
+// do not come back in time, the next groups are not waited for.
 void LogThread::Gather() {
-  if (last_group_ < kGatherCommitsMin) return;
+  if (gather_target_ < kGatherCommitsMin) return;
+  if (gather_pause_ > 0) {
+    --gather_pause_;
+    return;
+  }
   const double most_us = std::min(sync_us_mean_ * kGatherShare, kGatherUsMax);
   const int64_t until_us = MonotonicUs() + static_cast<int64_t>(most_us);
-  while (store_.stamp.load(std::memory_order_relaxed) - complete_ < last_group_ &&
-         MonotonicUs() < until_us && !stop_.load())
+  while (store_.stamp.load(std::memory_order_relaxed) - complete_ < gather_target_) {
+    if (MonotonicUs() >= until_us || stop_.load()) {
+      gather_pause_ = kGatherPause;
+      return;
+    }
     SleepNs(kGatherStepNs);
+  }
 }
 
 engine::LogRecords LogThread::Take() {
@@ -240,7 +251,8 @@ void LogThread::SyncGroup() {
     const int64_t begin_us = MonotonicUs();
     Status status = writer_.Sync();
     if (!status.ok()) return Fail(status);
-    last_group_ = unsynced_commits_;
+    // All that take part: those of this group, and those that came while it was synced.
+    gather_target_ = unsynced_commits_ + (store_.stamp.load(std::memory_order_relaxed) - complete_);
     SyncedUpTo(all_written ? complete_ : writer_.synced_stamp(),
                std::exchange(unsynced_commits_, 0), MonotonicUs() - begin_us);
   }

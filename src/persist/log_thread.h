@@ -133,7 +133,8 @@ class LogThread {
   Stamp beside_complete_ = 0;  // complete_ when the job that runs beside began; 0: not all written
   uint64_t beside_commits_ = 0;
   uint64_t unsynced_commits_ = 0;
-  uint64_t last_group_ = 0;  // commits of the last group
+  uint64_t gather_target_ = 0;  // commits to wait for
+  uint64_t gather_pause_ = 0;   // groups that are not waited for
   int64_t synced_at_ms_ = 0;
   int64_t mend_at_ms_ = 0;
   std::string failure_;  // empty: well
