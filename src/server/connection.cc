@@ -127,10 +127,12 @@ bool Connection::RunOne(size_t unread_before, size_t unread_behind,
     Kill();
     return false;
   }
-  if (Waits reason = MustWait(arguments); reason != Waits::kNot) [[unlikely]] {
-    PutBack(unread_before);
-    Wait(reason);
-    return false;
+  if (loop_.services().clients.PauseMode(loop_.now_ms()) != 0 || loop_.LogTakesNoMore())
+      [[unlikely]] {
+    if (MustWait(arguments)) {
+      PutBack(unread_before);
+      return false;
+    }
   }
   resp::Output& output = held_.output();
   size_t begin = output.Mark();
@@ -155,14 +157,15 @@ bool Connection::RunOne(size_t unread_before, size_t unread_behind,
   return true;
 }
 
-// What this request must wait for before it runs, or kNot.
-Connection::Waits Connection::MustWait(std::span<const std::string_view> arguments) const {
+// True if this request has to wait before it runs; the connection then waits.
+bool Connection::MustWait(std::span<const std::string_view> arguments) {
   command::Dispatcher& dispatcher = loop_.dispatcher();
-  if (loop_.services().clients.PauseMode(loop_.now_ms()) != 0 &&
-      dispatcher.MustPause(session_, arguments))
-    return Waits::kPaused;
-  if (loop_.LogTakesNoMore() && dispatcher.MustWaitForLog(session_, arguments)) return Waits::kLog;
-  return Waits::kNot;
+  if (dispatcher.MustPause(session_, arguments)) {
+    Wait(Waits::kPaused);
+  } else if (loop_.LogTakesNoMore() && dispatcher.MustWaitForLog(session_, arguments)) {
+    Wait(Waits::kLog);
+  }
+  return waits_ != Waits::kNot;
 }
 
 // C5.

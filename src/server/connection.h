@@ -103,7 +103,7 @@ class Connection {
   bool RunBatch(size_t count);
   bool RunOne(size_t unread_before, size_t unread_behind,
               std::span<const std::string_view> arguments);
-  Waits MustWait(std::span<const std::string_view> arguments) const;
+  bool MustWait(std::span<const std::string_view> arguments);
   void GoOn();
   void HoldUnlessSafe(size_t begin, engine::Stamp stamp, bool is_push);
   bool OutputTaken();

@@ -56,11 +56,11 @@ class HeldReplies {
   // for a later one, such messages go. Nothing is held then. Returns how many errors were written.
   size_t Fail(engine::Stamp safe, std::string_view error);
 
-  bool holds_any() const { return first_ < holds_.size(); }
+  bool holds_any() const { return count_ != 0; }
   // The stamp for which the first part is held. Requires: holds_any().
-  engine::Stamp awaited() const { return holds_[first_].stamp; }
+  engine::Stamp awaited() const { return holds_[first()].stamp; }
   // Bytes that say what is held; zero if nothing is.
-  size_t record_bytes() const { return (holds_.size() - first_) * sizeof(Hold); }
+  size_t record_bytes() const { return count_ * sizeof(Hold); }
   // Bytes of memory allocated for them.
   size_t memory_bytes() const { return holds_.capacity() * sizeof(Hold); }
   // Frees that memory if nothing is held.
@@ -74,12 +74,13 @@ class HeldReplies {
     bool is_push;
   };
 
+  size_t first() const { return holds_.size() - count_; }
   void DropHolds(engine::Stamp safe);
   void MovePrefix(resp::Output& to);
 
   resp::Output* output_;
   std::vector<Hold> holds_;
-  size_t first_ = 0;  // those before it are over
+  size_t count_ = 0;  // of the last ones; those before them are over
 };
 
 }  // namespace fluxkv::server
