@@ -2,7 +2,9 @@
 // and why it is right.
 
 #include <algorithm>
+#include <chrono>
 #include <mutex>
+#include <thread>
 
 #include "base/check.h"
 #include "engine/collector.h"
@@ -89,12 +91,17 @@ bool Transaction::Apply() {
   const bool recording = store_.log.recording();  // after the floor: who raises it waits for us
   if (tracking) {  // C1, C2; while waiting for the mutex nothing is in flight
     shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
+#ifndef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
     serial.lock();
+#endif
     publish_floor();
   }
   Install(tracking);
   Stamp pi = kStampPending;
   bool committed = !serializable_ || PassesSafetyNet(&pi);
+#ifdef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
+  if (serializable_) std::this_thread::sleep_for(std::chrono::microseconds(200));
+#endif
   if (!committed) {
     Uninstall();
   } else if (installed_ == 0 && new_roots_.empty()) {
