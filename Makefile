@@ -43,7 +43,7 @@ SRC      := $(filter-out %/main.cc %_main.cc,$(sort $(shell find src -name '*.cc
 TEST_CC  := $(sort $(shell find tests -name '*.cc'))
 UNIT     := $(filter %_test.cc,$(TEST_CC)) tests/doctest_main.cc
 WIRE     := $(filter tests/wire/%_wire.cc,$(TEST_CC)) tests/wire/wire_main.cc
-TOOLS    := $(filter tests/isolation/%_tool.cc,$(TEST_CC))
+TOOLS    := $(filter tests/isolation/%_tool.cc tests/crash/%_tool.cc,$(TEST_CC))
 FUZZ     := $(filter tests/fuzz/%_fuzz.cc,$(TEST_CC))
 FUZZ_MAIN := tests/fuzz/standalone_main.cc
 SUPPORT  := $(filter-out $(UNIT) $(WIRE) $(TOOLS) $(FUZZ) $(FUZZ_MAIN),$(TEST_CC))
@@ -54,7 +54,7 @@ MENTION  := $(shell grep -rlw FLUXKV_PLANT_$(PLANT) src)
 CHANGED  := $(patsubst build/debug/%.d,%.cc,$(foreach f,$(MENTION),$(shell grep -rlF --include='*.d' ' $(f)' build/debug)))
 endif
 object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),build/debug),$(DIR))/$(f:.cc=.o))
-PROGRAMS := $(patsubst tests/isolation/%.cc,$(DIR)/%,$(TOOLS))
+PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 
 .PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench bench-durability clean
@@ -120,7 +120,9 @@ $(DIR)/unit_tests: $(call object,$(UNIT) $(SRC)) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
 $(DIR)/wire_tests: $(call object,$(WIRE)) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
-$(PROGRAMS): $(DIR)/%: $(DIR)/tests/isolation/%.o $(call object,$(SRC)) $(DIR)/libsupport.a
+$(DIR)/kill_tool: $(DIR)/tests/crash/kill_tool.o $(call object,$(SRC)) $(DIR)/libsupport.a
+	$(LINK) -lhiredis
+$(filter-out $(DIR)/kill_tool,$(PROGRAMS)): $(DIR)/%: $(DIR)/tests/isolation/%.o $(call object,$(SRC)) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
 $(FUZZERS): $(DIR)/%: $(DIR)/tests/fuzz/%.o $(call object,$(FUZZ_MAIN) $(SRC))
 	$(LINK)
