@@ -132,7 +132,7 @@ Status Persistence::TidyDirectory() {
     if (status.ok()) status = files_.Remove(path);
   }
   for (const std::string& path : recovered_.useless_segments) {
-    if (status.ok()) status = pool_->Give(path, recovered_.end.segments.size());
+    if (status.ok()) status = files_.Remove(path);  // W5 of log_writer.h
   }
   // Gone for good before a segment with the same number is begun.
   if (status.ok()) status = files_.SyncDirectory(options_.directory);
