@@ -136,9 +136,8 @@ Result<bool> LogReader::ReadMore() {
   buffer_.resize(before + wanted);
   auto got = file_->ReadAt(offset_, buffer_.data() + before, wanted);
   if (!got.ok()) return std::move(got).status();
-  buffer_.resize(before + got.value());
-  offset_ += got.value();
-  if (got.value() < wanted) offset_ = StreamEnd(segment_);  // a file cut short
+  // What a file that was cut short has no more is zeros: what the next one has does not follow.
+  offset_ += wanted;
   return true;
 }
 
