@@ -25,6 +25,7 @@ constexpr double kGatherShare = 0.6;
 constexpr double kGatherUsMax = 1000;
 constexpr int64_t kGatherStepNs = 20'000;
 constexpr uint64_t kGatherCommitsMin = 3;
+constexpr int64_t kHoldStepNs = 100'000;
 
 void SleepNs(int64_t ns) {
   const timespec time{0, ns};
@@ -118,7 +119,7 @@ void LogThread::Start(Mode mode, Stamp after, bool hold) {
   mode_.store(mode);
   hold_.store(hold);
   stop_.store(false);
-  drop_until_ = complete_ = after;
+  drop_until_ = complete_ = safe_ = after;
   unsynced_commits_ = last_group_ = 0;
   synced_at_ms_ = now_ms();
   failure_.clear();
@@ -137,9 +138,31 @@ Status LogThread::Stop() {
   thread_.join();
   syncer_.reset();
   running_.store(false);
+  if (final_status_.ok()) {
+    ReleaseReplies();
+  } else {
+    log_.SetFailure(final_status_.message());
+  }
+  return std::move(final_status_);
+}
+
+void LogThread::ReleaseReplies() {
+  CHECK(!running());
   log_.SetFailure("");
   log_.SetSafe(engine::CommitLog::kEverything);
-  return std::move(final_status_);
+}
+
+void LogThread::HoldReplies() {
+  hold_.store(true);
+  while (log_.safe() == engine::CommitLog::kEverything) {
+    log_.Wake();
+    SleepNs(kHoldStepNs);
+  }
+}
+
+void LogThread::RaiseSafe(Stamp stamp) {
+  safe_ = std::max(safe_, stamp);
+  if (hold_.load()) log_.SetSafe(safe_);
 }
 
 void LogThread::Run() {
@@ -207,6 +230,7 @@ void LogThread::DropCovered(engine::LogRecords* records) const {
 }
 
 void LogThread::Round() {
+  if (hold_.load() && log_.safe() == engine::CommitLog::kEverything) log_.SetSafe(safe_);
   FinishBeside();
   TakeUpSnapshot();
   engine::LogRecords records = Take();
@@ -222,9 +246,7 @@ void LogThread::Round() {
   } else if (mode() == Mode::kFull) {
     SyncGroup();
   } else {
-    if (hold_.load())
-      log_.SetSafe(writer_.all_written() ? complete_
-                                         : std::max(log_.safe(), writer_.written_stamp()));
+    RaiseSafe(writer_.all_written() ? complete_ : writer_.written_stamp());
     SyncBeside();
   }
   Admit();
@@ -241,12 +263,12 @@ void LogThread::SyncGroup() {
     Status status = writer_.Sync();
     if (!status.ok()) return Fail(status);
     last_group_ = unsynced_commits_;
-    SyncedUpTo(all_written ? complete_ : writer_.synced_stamp(),
-               std::exchange(unsynced_commits_, 0), MonotonicUs() - begin_us);
+    SyncedUpTo(writer_.synced_stamp(), std::exchange(unsynced_commits_, 0),
+               MonotonicUs() - begin_us);
   }
-  const Stamp safe = all_written ? complete_ : std::max(log_.safe(), writer_.synced_stamp());
-  figures_.durable_stamp.store(safe);
-  if (hold_.load()) log_.SetSafe(safe);
+  const Stamp durable = all_written ? complete_ : writer_.synced_stamp();
+  if (durable > figures_.durable_stamp.load()) figures_.durable_stamp.store(durable);
+  RaiseSafe(durable);
 }
 
 bool LogThread::SyncIsDue() const {
@@ -291,7 +313,7 @@ void LogThread::SyncedUpTo(Stamp stamp, uint64_t commits, int64_t us) {
   figures_.syncs.fetch_add(1, std::memory_order_relaxed);
   figures_.synced_commits.fetch_add(commits, std::memory_order_relaxed);
   figures_.last_sync_us.store(us, std::memory_order_relaxed);
-  figures_.durable_stamp.store(stamp);
+  if (stamp > figures_.durable_stamp.load()) figures_.durable_stamp.store(stamp);
   sync_us_mean_ = sync_us_mean_ == 0 ? static_cast<double>(us)
                                      : sync_us_mean_ * 0.9 + static_cast<double>(us) * 0.1;
 }
@@ -306,6 +328,7 @@ void LogThread::SnapshotDone(Stamp stamp) {
     std::lock_guard lock(reason_mutex_);
     snapshot_failure_.clear();
   }
+  bytes_begun_.store(0);
   log_.Wake();
 }
 
@@ -314,6 +337,7 @@ void LogThread::SnapshotFailed(const std::string& reason) {
     std::lock_guard lock(reason_mutex_);
     snapshot_failure_ = reason;
   }
+  figures_.bytes_behind_snapshot.fetch_add(bytes_begun_.exchange(0));
   log_.Wake();
 }
 
@@ -391,7 +415,7 @@ void LogThread::TryToMend() {
   synced_at_ms_ = now_ms();
   if (writer_.all_written()) {
     figures_.durable_stamp.store(complete_);
-    if (hold_.load()) log_.SetSafe(complete_);
+    RaiseSafe(complete_);
   }
   log_.SetFailure("");
 }
