@@ -85,6 +85,25 @@ struct CommitLog::Cursor {
       bytes->Release();
     }
   }
+  // Hands over everything as it is, if nothing is behind `complete` and nothing is by reference;
+  // else nothing. The buffer that `records` had is used for what comes.
+  bool TakeWhole(Stamp complete, LogRecords* records) {
+    if (!rest->blobs.empty()) return false;
+    for (at = 0; !done(); at += RecordBytes(header().body_bytes)) {
+      if (header().stamp > complete) break;
+      records->begins.push_back(at);
+      records->last = header().stamp;
+    }
+    if (done()) {
+      records->bytes.swap(rest->bytes);
+      rest->bytes.clear();
+      return true;
+    }
+    records->begins.clear();
+    records->last = 0;
+    at = 0;
+    return false;
+  }
   // Forgets what was copied.
   void Drop() const {
     rest->bytes.erase(0, at);
@@ -130,6 +149,7 @@ Stamp CommitLog::Take(const Store& store, LogRecords* records) {
     }
     if (!rest.bytes.empty()) cursors.emplace_back(&rest);
   });
+  if (cursors.size() == 1 && cursors[0].TakeWhole(complete, records)) return complete;
   for (Cursor& c : cursors) c.next = c.header().stamp;
   const auto earlier = [](const Cursor& a, const Cursor& b) { return a.next < b.next; };
   for (;;) {

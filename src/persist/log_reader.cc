@@ -18,12 +18,6 @@ bool AllZero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
 }
 
-// A header that nothing was written to, or only in part, because the system went down: nothing in
-// the file can have been promised to anybody.
-bool LooksUnfinished(std::string_view header) {
-  return AllZero(header.substr(0, sizeof(SegmentHeader)));
-}
-
 }  // namespace
 
 Result<SegmentFiles> FindSegments(FileSystem& files, const std::string& directory,
@@ -36,25 +30,21 @@ Result<SegmentFiles> FindSegments(FileSystem& files, const std::string& director
   }
   std::sort(numbered.begin(), numbered.end());
   SegmentFiles found;
-  for (size_t i = 0; i < numbered.size(); ++i) {
-    const auto& [number, path] = numbered[i];
+  for (const auto& [number, path] : numbered) {
     auto file = files.Open(path, OpenMode::kRead);
     if (!file.ok()) return std::move(file).status();
     std::string bytes(kSegmentHeaderBytes, '\0');
     auto got = file.value()->ReadAt(0, bytes.data(), bytes.size());
     if (!got.ok()) return std::move(got).status();
     bytes.resize(got.value());
-    auto header = DecodeSegmentHeader(bytes);
-    // A file that is used again has its former header until the new one is on disk.
-    const bool former = header && header->number != number;
+    const auto header = DecodeSegmentHeader(bytes);
+    // A segment gets its name after its header is on disk (SegmentPool::Take).
     if (header && header->number == number) {
       if (log_id && *log_id != header->log_id)
         return Status::Error(path + " belongs to another log than the files beside it" +
                              std::string(kWayOn));
       log_id = header->log_id;
       found.good.push_back({path, *header});
-    } else if (i + 1 == numbered.size() && (former || LooksUnfinished(bytes))) {
-      found.unfinished.push_back(path);
     } else {
       return Status::Error(path + " at 0: the segment's header is damaged" + std::string(kWayOn));
     }
@@ -69,8 +59,20 @@ Result<std::unique_ptr<LogReader>> LogReader::Open(FileSystem& files, SegmentFil
                                                    Stamp after) {
   std::vector<SegmentFile>& segments = found.good;
   std::unique_ptr<LogReader> reader(new LogReader(files, {}));
-  reader->useless_ = std::move(found.unfinished);
   reader->last_stamp_ = after;
+  // From the first segment on that needs a newer snapshot than there is: commits before it were not
+  // recorded, and the snapshot that was to hold them was not finished.
+  for (size_t i = 0; i < segments.size(); ++i) {
+    if (segments[i].header.needs_snapshot <= after) continue;
+    // Once it is finished, segments begin that do not need it.
+    if (segments.back().header.needs_snapshot < segments[i].header.needs_snapshot)
+      return Status::Error(segments[i].path + ": the log stands on a snapshot with stamp " +
+                           std::to_string(segments[i].header.needs_snapshot) +
+                           " or later, which is missing; put it back, or see fluxkv-check");
+    for (size_t useless = i; useless < segments.size(); ++useless)
+      reader->useless_.push_back(segments[useless].path);
+    segments.resize(i);
+  }
   // The last segment before which everything is covered.
   size_t first = segments.size();
   for (size_t i = 0; i < segments.size(); ++i) {
@@ -85,12 +87,6 @@ Result<std::unique_ptr<LogReader>> LogReader::Open(FileSystem& files, SegmentFil
         ": a segment or a snapshot is missing; put it back, or see fluxkv-check");
   }
   for (size_t i = 0; i < segments.size(); ++i) {
-    // Commits before this segment were not recorded, and the snapshot that was to hold them was not
-    // finished.
-    if (i >= first && segments[i].header.needs_snapshot > after) {
-      for (; i < segments.size(); ++i) reader->useless_.push_back(segments[i].path);
-      break;
-    }
     if (i > first && segments[i].header.number != segments[i - 1].header.number + 1)
       return Status::Error(segments[i - 1].path + " and " + segments[i].path +
                            ": the segments between them are missing; put them back, or see "
@@ -140,9 +136,8 @@ Result<bool> LogReader::ReadMore() {
   buffer_.resize(before + wanted);
   auto got = file_->ReadAt(offset_, buffer_.data() + before, wanted);
   if (!got.ok()) return std::move(got).status();
-  buffer_.resize(before + got.value());
-  offset_ += got.value();
-  if (got.value() < wanted) offset_ = StreamEnd(segment_);  // a file cut short
+  // What a file that was cut short has no more is zeros: what the next one has does not follow.
+  offset_ += wanted;
   return true;
 }
 
@@ -222,6 +217,17 @@ Status LogReader::JudgeEnd() {
                          PathOfPlace(*claim.value()) + " offset " +
                          std::to_string(claim.value()->offset) +
                          " was written after it was on disk" + std::string(kWayOn));
+  // F2: who begins a segment before the end of the one before has all of that on disk.
+  for (size_t i = 1; i < segments_.size(); ++i) {
+    const SegmentHeader& header = segments_[i].header;
+    if (header.number > place.segment && header.base_stamp > last_stamp_ &&
+        header.previous_end < segments_[i - 1].header.capacity)
+      return Status::Error(PathOfPlace(place) + " at " + std::to_string(place.offset) +
+                           ": the log is damaged: there is no valid record, but " +
+                           segments_[i].path + " was begun when stamp " +
+                           std::to_string(header.base_stamp) + " was on disk" +
+                           std::string(kWayOn));
+  }
   auto more = Ensure(1);
   if (!more.ok()) return std::move(more).status();
   // Behind a whole write there are zeros (LogWriter), whatever the file held before.
@@ -267,7 +273,7 @@ Result<std::optional<LogPlace>> LogReader::FindClaim() {
     bytes.resize(before + static_cast<size_t>(end - begin));
     auto got = file.value()->ReadAt(begin, bytes.data() + before, bytes.size() - before);
     if (!got.ok()) return std::move(got).status();
-    bytes.resize(before + got.value());
+    // A file cut short leaves zeros: the places behind it stay what they are.
   }
   for (size_t at = kPlaceStep; at + sizeof(engine::RecordHeader) <= bytes.size();
        at += kPlaceStep) {

@@ -42,11 +42,10 @@ struct SegmentFile {
 
 // What a directory has of a log.
 struct SegmentFiles {
-  std::vector<SegmentFile> good;        // by number
-  std::vector<std::string> unfinished;  // the newest one, if its header is not there yet
+  std::vector<SegmentFile> good;  // by number
 };
-// `log_id`: of the snapshot; nullopt if there is none. An error when a header other than the newest
-// is damaged, or segments of different logs are mixed.
+// `log_id`: of the snapshot; nullopt if there is none. An error when a header is damaged, or
+// segments of different logs are mixed.
 Result<SegmentFiles> FindSegments(FileSystem& files, const std::string& directory,
                                   std::optional<uint64_t> log_id);
 

@@ -18,7 +18,7 @@ constexpr int64_t kIdleMs = 50;  // between two looks when nobody waits
 constexpr int64_t kMendEveryMs = 1000;
 // Relaxed mode syncs at the latest when so much is unsynced, whatever the policy says, and lets no
 // more writers in when the disk has fallen behind so far.
-constexpr uint64_t kUnsyncedBytesMax = 32 << 20;
+constexpr uint64_t kUnsyncedBytesMax = 8 << 20;
 constexpr uint64_t kUnsyncedBytesFull = 256 << 20;
 // Gathering: at most this part of a sync's time, and in steps of this length.
 constexpr double kGatherShare = 0.6;
@@ -26,6 +26,7 @@ constexpr double kGatherUsMax = 1000;
 constexpr int64_t kGatherStepNs = 20'000;
 constexpr uint64_t kGatherCommitsMin = 3;
 constexpr uint64_t kGatherPause = 8;  // groups that are not waited for after one that did not come
+constexpr int64_t kHoldStepNs = 100'000;
 
 void SleepNs(int64_t ns) {
   const timespec time{0, ns};
@@ -120,7 +121,7 @@ void LogThread::Start(Mode mode, Stamp after, bool hold) {
   mode_.store(mode);
   hold_.store(hold);
   stop_.store(false);
-  drop_until_ = complete_ = after;
+  drop_until_ = complete_ = safe_ = after;
   unsynced_commits_ = gather_target_ = 0;
   synced_at_ms_ = now_ms();
   failure_.clear();
@@ -139,9 +140,31 @@ Status LogThread::Stop() {
   thread_.join();
   syncer_.reset();
   running_.store(false);
+  if (final_status_.ok()) {
+    ReleaseReplies();
+  } else {
+    log_.SetFailure(final_status_.message());
+  }
+  return std::move(final_status_);
+}
+
+void LogThread::ReleaseReplies() {
+  CHECK(!running());
   log_.SetFailure("");
   log_.SetSafe(engine::CommitLog::kEverything);
-  return std::move(final_status_);
+}
+
+void LogThread::HoldReplies() {
+  hold_.store(true);
+  while (log_.safe() == engine::CommitLog::kEverything) {
+    log_.Wake();
+    SleepNs(kHoldStepNs);
+  }
+}
+
+void LogThread::RaiseSafe(Stamp stamp) {
+  safe_ = std::max(safe_, stamp);
+  if (hold_.load()) log_.SetSafe(safe_);
 }
 
 void LogThread::Run() {
@@ -189,6 +212,7 @@ void LogThread::Gather() {
 
 engine::LogRecords LogThread::Take() {
   engine::LogRecords records;
+  records.bytes = writer_.TakeBuffer();
   complete_ = log_.Take(store_, &records);
   if (drop_until_ != 0) DropCovered(&records);
   figures_.records.fetch_add(records.begins.size(), std::memory_order_relaxed);
@@ -218,6 +242,7 @@ void LogThread::DropCovered(engine::LogRecords* records) const {
 }
 
 void LogThread::Round() {
+  if (hold_.load() && log_.safe() == engine::CommitLog::kEverything) log_.SetSafe(safe_);
   FinishBeside();
   TakeUpSnapshot();
   engine::LogRecords records = Take();
@@ -233,9 +258,7 @@ void LogThread::Round() {
   } else if (mode() == Mode::kFull) {
     SyncGroup();
   } else {
-    if (hold_.load())
-      log_.SetSafe(writer_.all_written() ? complete_
-                                         : std::max(log_.safe(), writer_.written_stamp()));
+    RaiseSafe(writer_.all_written() ? complete_ : writer_.written_stamp());
     SyncBeside();
   }
   Admit();
@@ -253,12 +276,12 @@ void LogThread::SyncGroup() {
     if (!status.ok()) return Fail(status);
     // All that take part: those of this group, and those that came while it was synced.
     gather_target_ = unsynced_commits_ + (store_.stamp.load(std::memory_order_relaxed) - complete_);
-    SyncedUpTo(all_written ? complete_ : writer_.synced_stamp(),
-               std::exchange(unsynced_commits_, 0), MonotonicUs() - begin_us);
+    SyncedUpTo(writer_.synced_stamp(), std::exchange(unsynced_commits_, 0),
+               MonotonicUs() - begin_us);
   }
-  const Stamp safe = all_written ? complete_ : std::max(log_.safe(), writer_.synced_stamp());
-  figures_.durable_stamp.store(safe);
-  if (hold_.load()) log_.SetSafe(safe);
+  const Stamp durable = all_written ? complete_ : writer_.synced_stamp();
+  if (durable > figures_.durable_stamp.load()) figures_.durable_stamp.store(durable);
+  RaiseSafe(durable);
 }
 
 bool LogThread::SyncIsDue() const {
@@ -303,7 +326,7 @@ void LogThread::SyncedUpTo(Stamp stamp, uint64_t commits, int64_t us) {
   figures_.syncs.fetch_add(1, std::memory_order_relaxed);
   figures_.synced_commits.fetch_add(commits, std::memory_order_relaxed);
   figures_.last_sync_us.store(us, std::memory_order_relaxed);
-  figures_.durable_stamp.store(stamp);
+  if (stamp > figures_.durable_stamp.load()) figures_.durable_stamp.store(stamp);
   sync_us_mean_ = sync_us_mean_ == 0 ? static_cast<double>(us)
                                      : sync_us_mean_ * 0.9 + static_cast<double>(us) * 0.1;
 }
@@ -318,6 +341,7 @@ void LogThread::SnapshotDone(Stamp stamp) {
     std::lock_guard lock(reason_mutex_);
     snapshot_failure_.clear();
   }
+  bytes_begun_.store(0);
   log_.Wake();
 }
 
@@ -326,6 +350,7 @@ void LogThread::SnapshotFailed(const std::string& reason) {
     std::lock_guard lock(reason_mutex_);
     snapshot_failure_ = reason;
   }
+  figures_.bytes_behind_snapshot.fetch_add(bytes_begun_.exchange(0));
   log_.Wake();
 }
 
@@ -403,7 +428,7 @@ void LogThread::TryToMend() {
   synced_at_ms_ = now_ms();
   if (writer_.all_written()) {
     figures_.durable_stamp.store(complete_);
-    if (hold_.load()) log_.SetSafe(complete_);
+    RaiseSafe(complete_);
   }
   log_.SetFailure("");
 }

@@ -74,9 +74,13 @@ class LogThread {
   // Requires: the writer has begun, and recording is on. Records up to `after` are dropped, and
   // replies are not held, until HoldReplies if `hold` is false.
   void Start(Mode mode, Stamp after, bool hold);
-  void HoldReplies() { hold_.store(true); }
-  // Ends the threads. Requires: recording is off. An error when not everything could be synced.
+  // Returns when replies are held from here on. Requires: running.
+  void HoldReplies();
+  // Ends the threads. Requires: recording is off. An error when not everything could be synced;
+  // then what is not safe stays so, and the log failed, until ReleaseReplies.
   Status Stop();
+  // Everything may be answered. Requires: not running.
+  void ReleaseReplies();
   bool running() const { return running_.load(); }
   void SetMode(Mode mode) { mode_.store(mode); }
   Mode mode() const { return mode_.load(); }
@@ -85,7 +89,7 @@ class LogThread {
   void SnapshotDone(Stamp stamp);
   void SnapshotFailed(const std::string& reason);
   // Bytes written from here on count as behind the snapshot.
-  void SnapshotBegins() { figures_.bytes_behind_snapshot.store(0); }
+  void SnapshotBegins() { bytes_begun_.store(figures_.bytes_behind_snapshot.exchange(0)); }
 
   const LogFigures& figures() const { return figures_; }
 
@@ -98,6 +102,7 @@ class LogThread {
   void Gather();
   engine::LogRecords Take();
   void DropCovered(engine::LogRecords* records) const;
+  void RaiseSafe(Stamp stamp);
   void SyncGroup();
   void SyncBeside();
   void FinishBeside();
@@ -124,12 +129,14 @@ class LogThread {
   std::atomic<bool> stop_{false};
   std::atomic<bool> hold_{true};
   std::atomic<Stamp> snapshot_done_{0};
+  std::atomic<uint64_t> bytes_begun_{0};  // behind the last snapshot when the one that runs began
   std::mutex reason_mutex_;
   std::string snapshot_failure_;  // guarded by reason_mutex_
 
   // The log thread's own.
   Stamp drop_until_ = 0;
   Stamp complete_ = 0;         // every record up to it has been taken
+  Stamp safe_ = 0;             // as L1, whether replies are held or not
   Stamp beside_complete_ = 0;  // complete_ when the job that runs beside began; 0: not all written
   uint64_t beside_commits_ = 0;
   uint64_t unsynced_commits_ = 0;

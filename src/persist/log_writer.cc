@@ -10,6 +10,9 @@ namespace fluxkv::persist {
 
 namespace {
 
+// Kept for records to come: fresh memory costs page faults.
+constexpr size_t kBuffersBytesMax = 16 << 20;
+
 Stamp StampAt(const std::string& bytes, size_t record) {
   Stamp stamp;
   std::memcpy(&stamp, bytes.data() + record + offsetof(engine::RecordHeader, stamp), sizeof(stamp));
@@ -47,7 +50,7 @@ void LogWriter::Adopt(LogEnd end) {
   written_stamp_ = synced_stamp_ = end.last_stamp;
   needs_snapshot_ = end.needs_snapshot;
   unsynced_bytes_ = 0;
-  blocked_ = failed_ = false;
+  blocked_ = failed_ = needy_ = false;
 }
 
 LogEnd LogWriter::end() const {
@@ -61,6 +64,7 @@ LogEnd LogWriter::end() const {
 
 Status LogWriter::Begin(LogEnd end, int64_t time_ms) {
   Adopt(std::move(end));
+  time_ms_ = time_ms;
   // A kill leaves records that the system has and the disk has not; what is written now counts on
   // them.
   for (const SegmentInUse& s : used_) {
@@ -70,8 +74,11 @@ Status LogWriter::Begin(LogEnd end, int64_t time_ms) {
     if (!status.ok()) return status;
   }
   Status status = NextSegment(nullptr, time_ms);
-  if (status.ok()) status = current_->Sync();
-  if (!status.ok()) current_.reset();
+  if (status.ok()) return {};
+  // As if it had not been tried: the next one begins the same segment.
+  current_.reset();
+  while (!used_.empty() && used_.back().number > synced_place_.segment) used_.pop_back();
+  at_ = synced_place_;
   return status;
 }
 
@@ -89,8 +96,6 @@ Stamp LogWriter::LastStampBefore(const Chunk& chunk) const {
 // `chunk` is what will be written next, null at the start of a log.
 Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms) {
   const uint64_t number = at_.segment + 1;
-  auto file = pool_.Take(PathOf(number));
-  if (!file.ok()) return std::move(file).status();
   const uint64_t record_left = chunk == nullptr ? 0 : RecordBytesLeft(*chunk);
   SegmentHeader header;
   header.log_id = log_id_;
@@ -101,20 +106,23 @@ Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms) {
   header.first_record = std::min(kSegmentHeaderBytes + record_left, header.capacity);
   header.needs_snapshot = needs_snapshot_;
   header.time_ms = time_ms;
-  std::string bytes = Encode(header);
-  bytes.resize(kSegmentHeaderBytes);
-  Status status = file.value()->WriteAt(0, bytes);
-  if (!status.ok()) return status;
+  std::string block = Encode(header);
+  block.resize(kSegmentHeaderBytes);
+  auto file = pool_.Take(PathOf(number), block);
+  if (!file.ok()) return std::move(file).status();
   used_.push_back({number, PathOf(number), header.base_stamp, header.capacity});
   current_ = std::move(file.value());
   capacity_ = header.capacity;
+  needy_ = false;
   at_ = {number, kSegmentHeaderBytes};
-  dirty_.push_back(current_);
   return {};
 }
 
 Status LogWriter::Append(engine::LogRecords records, int64_t time_ms) {
   if (records.begins.empty()) return {};
+  time_ms_ = time_ms;
+  Status status = LeaveNeedy();
+  failed_ |= !status.ok();
   for (size_t i = 0; i < records.begins.size(); ++i) {
     const size_t begin = records.begins[i];
     char* record = records.bytes.data() + begin;
@@ -131,7 +139,15 @@ Status LogWriter::Append(engine::LogRecords records, int64_t time_ms) {
   unsynced_bytes_ += size;
   records.bytes.append(sizeof(engine::RecordHeader), '\0');
   tail_.push_back({std::move(records.bytes), size, std::move(records.begins), records.last, 0});
-  return WriteTail(time_ms);
+  return status.ok() ? WriteTail(time_ms) : std::move(status);
+}
+
+// When a snapshot that the open segment needs is on disk, the next one says that it needs none;
+// without it a snapshot that somebody removed would look like one that was never finished. Only
+// when everything is on disk, for that is what a segment begun afresh says (F2).
+Status LogWriter::LeaveNeedy() {
+  if (!needy_ || failed_ || current_ == nullptr || !tail_.empty() || !has_room()) return {};
+  return NextSegment(nullptr, time_ms_);
 }
 
 Status LogWriter::WriteTail(int64_t time_ms) {
@@ -182,9 +198,25 @@ void LogWriter::EndSync(const SyncJob& job) {
   for (; tail_number_ < job.chunks; ++tail_number_, --pending_) {
     synced_stamp_ = tail_.front().last;
     unsynced_bytes_ -= tail_.front().size;
+    KeepBuffer(std::move(tail_.front().bytes));
     tail_.pop_front();
   }
   synced_place_ = job.place;
+}
+
+void LogWriter::KeepBuffer(std::string buffer) {
+  if (buffers_bytes_ + buffer.capacity() > kBuffersBytesMax) return;
+  buffers_bytes_ += buffer.capacity();
+  buffer.clear();
+  buffers_.push_back(std::move(buffer));
+}
+
+std::string LogWriter::TakeBuffer() {
+  if (buffers_.empty()) return {};
+  std::string buffer = std::move(buffers_.back());
+  buffers_.pop_back();
+  buffers_bytes_ -= buffer.capacity();
+  return buffer;
 }
 
 Status LogWriter::Sync() {
@@ -200,23 +232,26 @@ Status LogWriter::Sync() {
   return {};
 }
 
+// Every segment behind the last sync, those that were taken and could not be begun as well.
+Status LogWriter::RemoveUntrusted() {
+  while (!used_.empty() && used_.back().number > synced_place_.segment) used_.pop_back();
+  auto names = files_.List(directory_);
+  if (!names.ok()) return std::move(names).status();
+  // From the last one on, so that a crash in between leaves no gap.
+  for (auto name = names.value().rbegin(); name != names.value().rend(); ++name) {
+    const auto number = SegmentNumber(*name);
+    if (!number || *number <= synced_place_.segment) continue;
+    Status status = files_.Remove(PathOf(*number));
+    if (!status.ok()) return status;
+  }
+  return files_.SyncDirectory(directory_);
+}
+
 Status LogWriter::Mend(int64_t time_ms) {
   failed_ = true;
   current_.reset();
   dirty_.clear();
-  while (!used_.empty() && used_.back().number > synced_place_.segment) {
-    if (files_.Exists(used_.back().path)) {
-      Status status = pool_.Give(used_.back().path, used_.size());
-      if (!status.ok()) return status;
-    }
-    used_.pop_back();
-  }
-  // A file that was taken and could not be begun.
-  if (const std::string path = PathOf(synced_place_.segment + 1); files_.Exists(path)) {
-    Status status = pool_.Give(path, used_.size());
-    if (!status.ok()) return status;
-  }
-  Status status = files_.SyncDirectory(directory_);
+  Status status = RemoveUntrusted();
   if (!status.ok()) return status;
   at_ = written_place_ = synced_place_;
   written_stamp_ = synced_stamp_;
@@ -230,7 +265,12 @@ Status LogWriter::Mend(int64_t time_ms) {
 }
 
 Status LogWriter::SnapshotDone(Stamp stamp) {
-  needs_snapshot_ = needs_snapshot_ <= stamp ? 0 : needs_snapshot_;
+  if (needs_snapshot_ != 0 && needs_snapshot_ <= stamp) {
+    needs_snapshot_ = 0;
+    needy_ = true;
+    Status status = LeaveNeedy();
+    if (!status.ok()) return status;
+  }
 #ifdef FLUXKV_PLANT_RECYCLE_EARLY
   while (used_.size() > 1) {
 #else

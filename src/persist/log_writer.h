@@ -6,7 +6,7 @@
 //   status = writer.Sync();                     // synced_stamp() has risen
 //
 // W1. What was given to Append is kept in memory (the tail) until it is on disk.
-// W2. After an error the segments behind the last sync are not trusted: Mend puts them aside and
+// W2. After an error the segments behind the last sync are not trusted: Mend removes them and
 //     writes the tail afresh into a new segment, which says where the trusted stream ends.
 // W3. A segment is given back to the pool only when every record that begins in it, or before it,
 // is
@@ -14,6 +14,9 @@
 // W4. No more segments than the pool has are used, but for a record that is larger than what is
 // left
 //     of them; when there is none, blocked() is true and the tail waits in memory.
+// W5. What a file of the pool held is in a snapshot: other files are removed, not given back. So a
+//     record that was given up never comes back behind a header that was on disk before its
+//     records.
 //
 // Threads: one; a SyncJob may be run by another meanwhile. Owns: the tail and the open segment.
 // Errors: as file_system.h; after one only Mend helps.
@@ -75,6 +78,8 @@ class LogWriter {
   void Adopt(LogEnd end);
   // After an error, and until Mend has gone well, records are only kept.
   Status Append(engine::LogRecords records, int64_t time_ms);
+  // An empty buffer for records, with room from former ones if there is one.
+  std::string TakeBuffer();
   // Goes on writing what was blocked.
   Status Resume(int64_t time_ms) { return WriteTail(time_ms); }
   Status Sync();
@@ -111,8 +116,11 @@ class LogWriter {
   };
 
   Status WriteTail(int64_t time_ms);
+  void KeepBuffer(std::string buffer);
   Status WritePending(int64_t time_ms);
   Status NextSegment(const Chunk* chunk, int64_t time_ms);
+  Status LeaveNeedy();
+  Status RemoveUntrusted();
   static uint64_t RecordBytesLeft(const Chunk& chunk);
   Stamp LastStampBefore(const Chunk& chunk) const;
   std::string PathOf(uint64_t number) const;
@@ -127,6 +135,8 @@ class LogWriter {
   uint64_t capacity_ = 0;
   LogPlace at_;  // where the next byte goes
   Stamp needs_snapshot_ = 0;
+  bool needy_ = false;   // the open segment says that it needs a snapshot, which is there by now
+  int64_t time_ms_ = 0;  // of the last Begin or Append
 
   std::deque<Chunk> tail_;    // not on disk, oldest first
   uint64_t tail_number_ = 0;  // of tail_.front(), counting all chunks ever
@@ -136,6 +146,8 @@ class LogWriter {
   Stamp written_stamp_ = 0, synced_stamp_ = 0;
   uint64_t unsynced_bytes_ = 0;
   std::vector<std::shared_ptr<File>> dirty_;
+  std::vector<std::string> buffers_;  // of chunks that are on disk, to be used again
+  size_t buffers_bytes_ = 0;
   bool blocked_ = false;
   bool failed_ = false;
 };

@@ -63,6 +63,7 @@ Result<std::unique_ptr<Persistence>> Persistence::Open(FileSystem& files, Option
   if (persistence->options_.mode != Mode::kNone || files.Exists(persistence->options_.directory)) {
     Status status = persistence->OpenDirectory();
     if (!status.ok()) return status;
+    persistence->has_directory_.store(true);
   }
   persistence->loading_.store(true);
   persistence->loading_since_ms_.store(clock.Tick());
@@ -75,8 +76,22 @@ Status Persistence::OpenDirectory() {
   auto lock = files_.Lock(options_.directory + "/" + std::string(kLockName));
   if (!lock.ok()) return std::move(lock).status();
   lock_ = std::move(lock.value());
-  has_directory_ = true;
   return {};
+}
+
+// For one that has done without so far. It has a mutex of its own: whoever holds switch_mutex_ may
+// wait for the snapshot thread, which comes here too.
+Status Persistence::EnsureDirectory() {
+  std::lock_guard lock(directory_mutex_);
+  if (has_directory_.load()) return {};
+  Status status = OpenDirectory();
+  if (status.ok()) status = TidyDirectory();
+  if (status.ok()) {
+    has_directory_.store(true);
+  } else {
+    lock_.reset();
+  }
+  return status;
 }
 
 Status Persistence::Load() {
@@ -132,7 +147,7 @@ Status Persistence::TidyDirectory() {
     if (status.ok()) status = files_.Remove(path);
   }
   for (const std::string& path : recovered_.useless_segments) {
-    if (status.ok()) status = pool_->Give(path, recovered_.end.segments.size());
+    if (status.ok()) status = files_.Remove(path);  // W5 of log_writer.h
   }
   // Gone for good before a segment with the same number is begun.
   if (status.ok()) status = files_.SyncDirectory(options_.directory);
@@ -209,11 +224,8 @@ Status Persistence::SetMode(Mode mode) {
 
 Status Persistence::SwitchOn(Mode mode) {
   engine::Store& store = database_.store();
-  if (!has_directory_) {
-    Status status = OpenDirectory();
-    if (status.ok()) status = TidyDirectory();
-    if (!status.ok()) return status;
-  }
+  Status opened = EnsureDirectory();
+  if (!opened.ok()) return opened;
   switching_.store(true);
   store.log.SetRecording(true);
   store.WaitInFlight();
@@ -237,6 +249,7 @@ Status Persistence::SwitchOn(Mode mode) {
     store.log.SetRecording(false);
     store.WaitInFlight();
     static_cast<void>(log_thread_->Stop());  // the first error is the one to tell
+    log_thread_->ReleaseReplies();
     writer_->Stop();
   }
   switching_.store(false);
@@ -247,6 +260,7 @@ Status Persistence::SwitchOff() {
   database_.store().log.SetRecording(false);
   database_.store().WaitInFlight();
   Status status = log_thread_->Stop();
+  log_thread_->ReleaseReplies();
   writer_->Stop();
   logger_.Notice("durability none: the log has ended at stamp {}; what comes now is in memory only",
                  writer_->synced_stamp());
@@ -256,14 +270,8 @@ Status Persistence::SwitchOff() {
 // ---- Snapshots
 
 Result<std::optional<uint64_t>> Persistence::RequestSnapshot(bool again) {
-  if (!has_directory_) {
-    std::lock_guard lock(switch_mutex_);
-    if (!has_directory_) {
-      Status status = OpenDirectory();
-      if (status.ok()) status = TidyDirectory();
-      if (!status.ok()) return status;
-    }
-  }
+  Status opened = EnsureDirectory();
+  if (!opened.ok()) return opened;
   return snapshotter_->Request(again);
 }
 

@@ -114,6 +114,7 @@ class Persistence {
               const engine::ValueLoader& values, Clock& clock, Logger& logger);
 
   Status OpenDirectory();
+  Status EnsureDirectory();
   Status LoadInto(engine::Handle& handle);
   Status TidyDirectory();
   Status BeginLog(LogEnd end, engine::Stamp after, bool hold, Mode mode);
@@ -132,7 +133,7 @@ class Persistence {
 
   std::unique_ptr<FileLock> lock_;
   uint64_t log_id_ = 0;
-  bool has_directory_ = false;
+  std::atomic<bool> has_directory_{false};
   std::atomic<bool> loading_{false};
   std::atomic<int64_t> loading_since_ms_{0};
   RecoveryProgress progress_;
@@ -144,7 +145,8 @@ class Persistence {
   std::unique_ptr<LogThread> log_thread_;
   std::unique_ptr<Snapshotter> snapshotter_;
 
-  std::mutex switch_mutex_;  // SetMode, Stop and snapshots without a log thread
+  std::mutex directory_mutex_;  // of EnsureDirectory
+  std::mutex switch_mutex_;     // SetMode, Stop and snapshots without a log thread
   std::atomic<bool> switching_{false};
   std::atomic<bool> want_room_{false};  // the log is short of segments
   std::atomic<engine::Stamp> last_snapshot_stamp_{0};

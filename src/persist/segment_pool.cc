@@ -61,28 +61,51 @@ Result<std::shared_ptr<File>> SegmentPool::CreateFilled(const std::string& path)
   return file;
 }
 
-Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path) {
+std::string SegmentPool::NewSparePath() {
+  std::string path;
+  do {
+    path = PathOf(SpareName(next_spare_++));
+  } while (files_.Exists(path));
+  return path;
+}
+
+Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path, std::string_view header) {
   std::string spare;
+  bool is_new = false, given = false;
   {
     std::lock_guard lock(mutex_);
-    if (!spares_.empty()) {
-      spare = spares_.back();
-      spares_.pop_back();
-    }
+    given = given_;
+    is_new = spares_.empty();
+    spare = is_new ? NewSparePath() : spares_.back();
+    if (!is_new) spares_.pop_back();
   }
-  if (spare.empty()) {
-    auto file = CreateFilled(path);
-    if (!file.ok()) return file;
-    Status status = files_.SyncDirectory(directory_);
+  const auto opened = [&]() -> Result<std::shared_ptr<File>> {
+    if (is_new) return CreateFilled(spare);
+    // Else after a crash it could be there under its former name, with the header of a later one.
+    Status status = given ? files_.SyncDirectory(directory_) : Status();
     if (!status.ok()) return status;
-    return file;
+    auto file = files_.Open(spare, OpenMode::kReadWrite);
+    if (!file.ok()) return std::move(file).status();
+    return std::shared_ptr<File>(std::move(file.value()));
+  };
+  auto file = opened();
+  Status status = file.ok() ? file.value()->WriteAt(0, header) : std::move(file).status();
+  if (status.ok()) status = file.value()->Sync();
+  if (status.ok()) status = files_.Rename(spare, path);
+  if (!status.ok()) {
+    if (is_new) {
+      static_cast<void>(files_.Remove(spare));  // the first error is the one to tell
+    } else {
+      std::lock_guard lock(mutex_);
+      spares_.push_back(spare);
+    }
+    return status;
   }
-  Status status = files_.Rename(spare, path);
-  if (status.ok()) status = files_.SyncDirectory(directory_);
+  status = files_.SyncDirectory(directory_);
   if (!status.ok()) return status;
-  auto file = files_.Open(path, OpenMode::kReadWrite);
-  if (!file.ok()) return std::move(file).status();
-  return std::shared_ptr<File>(std::move(file.value()));
+  std::lock_guard lock(mutex_);
+  given_ = false;
+  return file;
 }
 
 Status SegmentPool::Give(const std::string& path, size_t in_use) {
@@ -93,12 +116,10 @@ Status SegmentPool::Give(const std::string& path, size_t in_use) {
   if (!size.ok()) return std::move(size).status();
   if (size.value() != segment_bytes_ || in_use + spares_.size() + 1 > files_max_)
     return files_.Remove(path);
-  std::string spare;
-  do {
-    spare = PathOf(SpareName(next_spare_++));
-  } while (files_.Exists(spare));
+  const std::string spare = NewSparePath();
   Status status = files_.Rename(path, spare);
   if (status.ok()) spares_.push_back(spare);
+  given_ |= status.ok();
   return status;
 }
 
@@ -107,9 +128,7 @@ Status SegmentPool::Prepare(size_t in_use) {
   {
     std::lock_guard lock(mutex_);
     if (!spares_.empty() || in_use + 1 > files_max_) return {};
-    do {
-      path = PathOf(SpareName(next_spare_++));
-    } while (files_.Exists(path));
+    path = NewSparePath();
   }
   auto file = CreateFilled(path);
   if (!file.ok()) {

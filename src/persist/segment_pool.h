@@ -3,7 +3,7 @@
 // no metadata.
 //
 //   SegmentPool pool(files, "data", 64 << 20, 16);
-//   auto file = pool.Take("data/log-0000000008.seg");   // renamed, its name on disk
+//   auto file = pool.Take("data/log-0000000008.seg", header);   // renamed, its name on disk
 //   pool.Give("data/log-0000000003.seg");
 //
 // Threads: any; one mutex, not held while a file is filled. Owns: the names of spare files.
@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -28,8 +29,10 @@ class SegmentPool {
 
   // Looks for spare files; removes those of another size. Before anything else.
   Status FindSpares();
-  // A file of segment_bytes under the name `path`; what is in it is old or zero.
-  Result<std::shared_ptr<File>> Take(const std::string& path);
+  // A file of segment_bytes under the name `path`; what is behind `header` is old or zero. The
+  // header is on disk before the name is, so that a file never has the name of one segment and the
+  // header of another, or half of one.
+  Result<std::shared_ptr<File>> Take(const std::string& path, std::string_view header);
   // The file is a spare from now on, or is removed when `in_use` others and the spares are enough.
   Status Give(const std::string& path, size_t in_use);
   // Makes a spare if there is none and `in_use` leaves room for one; for a thread that has time.
@@ -41,6 +44,7 @@ class SegmentPool {
 
  private:
   Result<std::shared_ptr<File>> CreateFilled(const std::string& path);
+  std::string NewSparePath();  // Requires: mutex_
   std::string PathOf(const std::string& name) const { return directory_ + "/" + name; }
 
   FileSystem& files_;
@@ -50,6 +54,7 @@ class SegmentPool {
   mutable std::mutex mutex_;
   std::vector<std::string> spares_;  // paths; guarded by mutex_
   uint64_t next_spare_ = 1;          // guarded by mutex_
+  bool given_ = false;               // guarded by mutex_; a spare may have its former name on disk
 };
 
 }  // namespace fluxkv::persist
