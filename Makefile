@@ -61,9 +61,9 @@ FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 help:            ## this list
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-all: build/fluxkv build/fluxkv-import ## the server and its tools, optimised (what `make` alone builds)
+all: build/fluxkv build/fluxkv-import build/fluxkv-check ## the server and its tools, optimised (what `make` alone builds)
 
-build/fluxkv build/fluxkv-import: build/%: build/release/%
+build/fluxkv build/fluxkv-import build/fluxkv-check: build/%: build/release/%
 	@ln -f $< $@
 
 run:             ## install what running needs, build, start on 127.0.0.1:6379 (conf/fluxkv.toml)
@@ -105,7 +105,7 @@ deps-test:
 	@scripts/install-deps.sh test
 
 # What the test runner builds, by FLAVOUR (and PLANT).
-server: $(DIR)/fluxkv $(DIR)/fluxkv-import
+server: $(DIR)/fluxkv $(DIR)/fluxkv-import $(DIR)/fluxkv-check
 unit:   $(DIR)/unit_tests
 wire:   $(DIR)/wire_tests build/peers/redis-server
 tools:  $(PROGRAMS)
@@ -114,7 +114,7 @@ fuzzers: $(FUZZERS)
 
 $(DIR)/fluxkv: $(call object,$(SRC) src/server/main.cc)
 	$(LINK)
-$(DIR)/fluxkv-import: $(call object,$(filter src/base/% src/engine/% src/types/% src/tools/%,$(SRC)) src/tools/import_main.cc)
+$(DIR)/fluxkv-import $(DIR)/fluxkv-check: $(DIR)/fluxkv-%: $(call object,$(filter src/base/% src/engine/% src/types/% src/persist/% src/tools/%,$(SRC))) $(DIR)/src/tools/%_main.o
 	$(LINK)
 $(DIR)/unit_tests: $(call object,$(UNIT) $(SRC)) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
