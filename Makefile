@@ -16,6 +16,7 @@ ARCH    := $(if $(NATIVE),-march=native,$(if $(filter x86_64,$(shell uname -m)),
 LTO     ?= 1
 FUZZ_SECONDS ?= 30
 ISOLATION_SECONDS ?= 600
+CRASH_CYCLES ?= 50
 
 # What each flavour is: the product, the tests' build (invariant checks on), and the two sanitizers.
 # The sanitizers replace malloc themselves, so jemalloc is left out there.
@@ -83,6 +84,9 @@ fuzz: deps-test  ## what tests/fuzz/ has, under ASan, for FUZZ_SECONDS (30) each
 
 isolation: deps-test ## long isolation runs: ISOLATION_SECONDS (600) each
 	@ISOLATION_SECONDS=$(ISOLATION_SECONDS) scripts/run-tests.py isolation
+
+crash: deps-test ## the server killed and started again CRASH_CYCLES (50) times in each mode
+	@CRASH_CYCLES=$(CRASH_CYCLES) scripts/run-tests.py long-crash
 
 lint: deps-test  ## format, include arrows, headers compile alone, files named in docs exist
 	@scripts/run-tests.py lint
