@@ -16,6 +16,7 @@ ARCH    := $(if $(NATIVE),-march=native,$(if $(filter x86_64,$(shell uname -m)),
 LTO     ?= 1
 FUZZ_SECONDS ?= 30
 ISOLATION_SECONDS ?= 600
+CRASH_CYCLES ?= 50
 
 # What each flavour is: the product, the tests' build (invariant checks on), and the two sanitizers.
 # The sanitizers replace malloc themselves, so jemalloc is left out there.
@@ -43,7 +44,7 @@ SRC      := $(filter-out %/main.cc %_main.cc,$(sort $(shell find src -name '*.cc
 TEST_CC  := $(sort $(shell find tests -name '*.cc'))
 UNIT     := $(filter %_test.cc,$(TEST_CC)) tests/doctest_main.cc
 WIRE     := $(filter tests/wire/%_wire.cc,$(TEST_CC)) tests/wire/wire_main.cc
-TOOLS    := $(filter tests/isolation/%_tool.cc,$(TEST_CC))
+TOOLS    := $(filter tests/isolation/%_tool.cc tests/crash/%_tool.cc,$(TEST_CC))
 FUZZ     := $(filter tests/fuzz/%_fuzz.cc,$(TEST_CC))
 FUZZ_MAIN := tests/fuzz/standalone_main.cc
 SUPPORT  := $(filter-out $(UNIT) $(WIRE) $(TOOLS) $(FUZZ) $(FUZZ_MAIN),$(TEST_CC))
@@ -54,16 +55,16 @@ MENTION  := $(shell grep -rlw FLUXKV_PLANT_$(PLANT) src)
 CHANGED  := $(patsubst build/debug/%.d,%.cc,$(foreach f,$(MENTION),$(shell grep -rlF --include='*.d' ' $(f)' build/debug)))
 endif
 object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),build/debug),$(DIR))/$(f:.cc=.o))
-PROGRAMS := $(patsubst tests/isolation/%.cc,$(DIR)/%,$(TOOLS))
+PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 
 .PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench bench-durability clean
 help:            ## this list
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
-all: build/fluxkv build/fluxkv-import ## the server and its tools, optimised (what `make` alone builds)
+all: build/fluxkv build/fluxkv-import build/fluxkv-check ## the server and its tools, optimised (what `make` alone builds)
 
-build/fluxkv build/fluxkv-import: build/%: build/release/%
+build/fluxkv build/fluxkv-import build/fluxkv-check: build/%: build/release/%
 	@ln -f $< $@
 
 run:             ## install what running needs, build, start on 127.0.0.1:6379 (conf/fluxkv.toml)
@@ -83,6 +84,9 @@ fuzz: deps-test  ## what tests/fuzz/ has, under ASan, for FUZZ_SECONDS (30) each
 
 isolation: deps-test ## long isolation runs: ISOLATION_SECONDS (600) each
 	@ISOLATION_SECONDS=$(ISOLATION_SECONDS) scripts/run-tests.py isolation
+
+crash: deps-test ## the server killed and started again CRASH_CYCLES (50) times in each mode
+	@CRASH_CYCLES=$(CRASH_CYCLES) scripts/run-tests.py long-crash
 
 lint: deps-test  ## format, include arrows, headers compile alone, files named in docs exist
 	@scripts/run-tests.py lint
@@ -105,7 +109,7 @@ deps-test:
 	@scripts/install-deps.sh test
 
 # What the test runner builds, by FLAVOUR (and PLANT).
-server: $(DIR)/fluxkv $(DIR)/fluxkv-import
+server: $(DIR)/fluxkv $(DIR)/fluxkv-import $(DIR)/fluxkv-check
 unit:   $(DIR)/unit_tests
 wire:   $(DIR)/wire_tests build/peers/redis-server
 tools:  $(PROGRAMS)
@@ -114,13 +118,15 @@ fuzzers: $(FUZZERS)
 
 $(DIR)/fluxkv: $(call object,$(SRC) src/server/main.cc)
 	$(LINK)
-$(DIR)/fluxkv-import: $(call object,$(filter src/base/% src/engine/% src/types/% src/tools/%,$(SRC)) src/tools/import_main.cc)
+$(DIR)/fluxkv-import $(DIR)/fluxkv-check: $(DIR)/fluxkv-%: $(call object,$(filter src/base/% src/engine/% src/types/% src/persist/% src/tools/%,$(SRC))) $(DIR)/src/tools/%_main.o
 	$(LINK)
 $(DIR)/unit_tests: $(call object,$(UNIT) $(SRC)) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
 $(DIR)/wire_tests: $(call object,$(WIRE)) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
-$(PROGRAMS): $(DIR)/%: $(DIR)/tests/isolation/%.o $(call object,$(SRC)) $(DIR)/libsupport.a
+$(DIR)/kill_tool: $(DIR)/tests/crash/kill_tool.o $(call object,$(SRC)) $(DIR)/libsupport.a
+	$(LINK) -lhiredis
+$(filter-out $(DIR)/kill_tool,$(PROGRAMS)): $(DIR)/%: $(DIR)/tests/isolation/%.o $(call object,$(SRC)) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
 $(FUZZERS): $(DIR)/%: $(DIR)/tests/fuzz/%.o $(call object,$(FUZZ_MAIN) $(SRC))
 	$(LINK)

@@ -13,7 +13,7 @@ MAY_INCLUDE = {
     "config": "base",
     "command": "base resp types engine config",
     "persist": "base engine",
-    "tools": "base types persist",
+    "tools": "base types engine persist",
     "server": "base engine types resp config command persist",
 }
 # Header or call, and the folders that may use it.

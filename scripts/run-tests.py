@@ -78,6 +78,15 @@ def isolation_steps(flavour, seconds, prefix=()):
                        server_env(server, threads) if threads else {}, timeout=seconds * 3 + 120)
 
 
+def crash_steps(cycles, long_cycles):
+    """The server is killed and must keep what it promised: a few cycles in each mode, many on demand."""
+    for mode, seed in (("relaxed", 1), ("full", 2)):
+        for name, count in ((f"crash-{mode}", cycles), (f"long-crash-{mode}", long_cycles)):
+            command = ["build/debug/kill_tool", "--cycles", str(count), "--mode", mode, "--seed", str(seed)]
+            yield Step(name, command, built("debug", "tools") + ["+"] + built("debug", "server"), server_env("debug", 4),
+                       timeout=count * 20 + 60, on_demand=name.startswith("long"))
+
+
 def plant_steps():
     """tests/plants.txt: one planted bug a line, NAME: the program and arguments that must catch it within 60 s."""
     known = {}
@@ -107,7 +116,7 @@ def plant_steps():
 
 def all_steps():
     aslr = no_aslr()
-    release, debug = built("release", "build/fluxkv", "build/fluxkv-import"), built("debug", "tests")
+    release, debug = built("release", "build/fluxkv", "build/fluxkv-import", "build/fluxkv-check"), built("debug", "tests")
     both = [*release, "+", *debug]
     short = int(os.environ.get("ISOLATION_SECONDS", 10))
     fuzz_seconds = int(os.environ.get("FUZZ_SECONDS", 15))
@@ -118,6 +127,7 @@ def all_steps():
         yield Step(f"compare-threads{threads}", ["scripts/compare-replies.py", "--threads", str(threads)],
                    release + ["+", "build/peers/redis-server"])
     yield from isolation_steps("debug", short)
+    yield from crash_steps(5, int(os.environ.get("CRASH_CYCLES", 50)))
     for source in sorted(glob.glob("tests/fuzz/*_fuzz.cc")):
         name = os.path.basename(source)[:-len("_fuzz.cc")]
         command = [f"build/asan/{name}_fuzz", "--seconds", str(fuzz_seconds), f"tests/fuzz/seeds/{name}"]

@@ -211,6 +211,8 @@ Status LogReader::JudgeEnd() {
   const LogPlace place = PlaceOf(stream_at_);
   auto claim = FindClaim();
   if (!claim.ok()) return std::move(claim).status();
+  stopped_at_ = {PathOfPlace(place), place.offset};
+  claim_ = claim.value();
   if (claim.value())
     return Status::Error(PathOfPlace(place) + " at " + std::to_string(place.offset) +
                          ": the log is damaged: there is no valid record, but one at " +

@@ -64,6 +64,11 @@ class LogReader {
   // Segments behind the end, or that need a newer snapshot: they belong to no state any more.
   const std::vector<std::string>& useless() const { return useless_; }
 
+  // After Next returned false or an error: where the stream was left, and the valid record behind
+  // it that shows damage, if there is one. For those who go on behind it.
+  const TornEnd& stopped_at() const { return stopped_at_; }
+  const std::optional<LogPlace>& claim() const { return claim_; }
+
   uint64_t bytes_read() const { return stream_at_; }
   uint64_t bytes_total() const { return bytes_total_; }
 
@@ -102,6 +107,8 @@ class LogReader {
   bool read_any_ = false;
   LogEnd end_;
   std::optional<TornEnd> torn_;
+  TornEnd stopped_at_;
+  std::optional<LogPlace> claim_;
 };
 
 }  // namespace fluxkv::persist

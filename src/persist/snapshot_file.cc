@@ -105,7 +105,8 @@ SnapshotReader::SnapshotReader(std::unique_ptr<File> file, SnapshotHeader header
     : file_(std::move(file)), header_(header), size_(size), offset_(sizeof(SnapshotHeader)) {}
 
 Result<std::unique_ptr<SnapshotReader>> SnapshotReader::Open(FileSystem& files,
-                                                             const std::string& path) {
+                                                             const std::string& path,
+                                                             const SnapshotHeader* instead) {
   auto file = files.Open(path, OpenMode::kRead);
   if (!file.ok()) return std::move(file).status();
   auto size = file.value()->Size();
@@ -114,7 +115,7 @@ Result<std::unique_ptr<SnapshotReader>> SnapshotReader::Open(FileSystem& files,
   auto got = file.value()->ReadAt(0, bytes.data(), bytes.size());
   if (!got.ok()) return std::move(got).status();
   bytes.resize(got.value());
-  auto header = DecodeSnapshotHeader(bytes);
+  auto header = instead != nullptr ? std::optional(*instead) : DecodeSnapshotHeader(bytes);
   if (!header)
     return Status::Error(path +
                          " at 0: the snapshot's header is damaged; fluxkv-check shows the "
@@ -138,11 +139,13 @@ Result<SnapshotReader::Block> SnapshotReader::Next() {
   auto got = file_->ReadAt(offset_, buffer_.data(), sizeof(header));
   if (!got.ok()) return std::move(got).status();
   std::memcpy(&header, buffer_.data(), sizeof(header));
-  if (header.kind < static_cast<uint32_t>(BlockKind::kDatabase) ||
-      header.kind > static_cast<uint32_t>(BlockKind::kEnd) ||
-      header.body_bytes > size_ - offset_ - sizeof(header))
-    return Damaged("damaged or cut short");
+  if (header.body_bytes > size_ - offset_ - sizeof(header)) return Damaged("damaged or cut short");
   const auto size = static_cast<size_t>(sizeof(header) + header.body_bytes);
+  if (header.kind < static_cast<uint32_t>(BlockKind::kDatabase) ||
+      header.kind > static_cast<uint32_t>(BlockKind::kEnd)) {
+    next_offset_ = offset_ + size;
+    return Damaged("damaged: there is no such kind of block");
+  }
   buffer_.resize(size);
   got = file_->ReadAt(offset_ + sizeof(header), buffer_.data() + sizeof(header),
                       size - sizeof(header));
@@ -156,7 +159,7 @@ Result<SnapshotReader::Block> SnapshotReader::Next() {
   offset_ += size;
   const auto kind = static_cast<BlockKind>(header.kind);
   if (kind == BlockKind::kKeys) keys_ += header.keys;
-  if (kind == BlockKind::kEnd && (header.keys != keys_ || offset_ != size_))
+  if (kind == BlockKind::kEnd && ((header.keys != keys_ && !skipped_) || offset_ != size_))
     return Damaged("damaged: its end does not fit");
   return Block{kind, header.db, header.keys, std::string_view(buffer_).substr(sizeof(header))};
 }
@@ -164,6 +167,7 @@ Result<SnapshotReader::Block> SnapshotReader::Next() {
 bool SnapshotReader::SkipDamaged() {
   if (next_offset_ == 0) return false;
   offset_ = next_offset_;
+  skipped_ = true;
   ++blocks_;
   return true;
 }

@@ -69,11 +69,14 @@ class SnapshotReader {
     std::string_view body;  // until the next call
   };
 
-  static Result<std::unique_ptr<SnapshotReader>> Open(FileSystem& files, const std::string& path);
+  // `instead`: of the file's own header, which is damaged.
+  static Result<std::unique_ptr<SnapshotReader>> Open(FileSystem& files, const std::string& path,
+                                                      const SnapshotHeader* instead = nullptr);
   const SnapshotHeader& header() const { return header_; }
   // Blocks in order, the last one is of kind kEnd and nothing is behind it.
   Result<Block> Next();
-  // Steps over a damaged block whose header is good; false if there is no way on.
+  // Steps over a damaged block whose header is good; false if there is no way on. From then on the
+  // last block's number of keys is not compared with those that were read.
   bool SkipDamaged();
   uint64_t offset() const { return offset_; }
   uint64_t size() const { return size_; }
@@ -89,6 +92,7 @@ class SnapshotReader {
   uint64_t next_offset_ = 0;  // behind the block that Next found damaged; 0: not known
   uint64_t blocks_ = 0;
   uint64_t keys_ = 0;
+  bool skipped_ = false;
   std::string buffer_;
 };
 

@@ -72,7 +72,7 @@ LoopFixture::LoopFixture() {
   log().SetSafe(0);
   services_ = std::make_unique<command::Services>(
       command::Services{*database_, clock_, *config_, table_, pubsub_, clients_, *slowlog_,
-                        latency_, stats_, control_});
+                        latency_, stats_, control_, persistence_});
   loop_ = std::make_unique<EventLoop>(0, *services_, *stats_.loops[0], *logger_);
   pubsub_.SetMailboxes({loop_.get()});
   clients_.SetMailboxes({loop_.get()});

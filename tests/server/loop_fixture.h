@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "command/latency.h"
+#include "command/persistence_control.h"
 #include "command/services.h"
 #include "command/slowlog.h"
 #include "command/table.h"
@@ -81,12 +82,27 @@ class LoopFixture {
  private:
   class Control : public command::ServerControl {
    public:
-    void Shutdown(ShutdownMode) override {}
+    void Shutdown(ShutdownMode, bool) override {}
     bool AbortShutdown() override { return false; }
     size_t loops() const override { return 1; }
     std::vector<std::string> listen_addresses() const override { return {}; }
     std::string executable() const override { return {}; }
     uint64_t resident_bytes() const override { return 0; }
+  };
+
+  class Persistence : public command::PersistenceControl {
+   public:
+    bool loading() const override { return false; }
+    bool log_on() const override { return true; }
+    engine::Stamp durable_stamp() const override { return 0; }
+    command::PersistenceFigures figures() const override { return {}; }
+    Result<std::optional<uint64_t>> RequestSnapshot(bool) override {
+      return Status::Error("there is no data directory");
+    }
+    bool SnapshotEnded(uint64_t, Status*) override { return true; }
+    bool snapshot_busy() const override { return false; }
+    uint64_t BeginReload(Reload) override { return 0; }
+    bool ReloadEnded(uint64_t, Status*) override { return true; }
   };
 
   Clock clock_;
@@ -99,6 +115,7 @@ class LoopFixture {
   command::LatencyMonitor latency_;
   command::ServerStats stats_;
   Control control_;
+  Persistence persistence_;
   std::unique_ptr<engine::Database> database_;
   std::unique_ptr<command::Services> services_;
   std::unique_ptr<EventLoop> loop_;

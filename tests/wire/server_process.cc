@@ -47,7 +47,7 @@ int FreePort() {
   return ntohs(address.sin_port);
 }
 
-ServerProcess::ServerProcess(std::vector<std::string> options, std::string program) {
+ServerProcess::ServerProcess(std::vector<std::string> options, std::string program, Wait wait) {
   if (program.empty()) {
     program = Environment("FLUXKV_SERVER", "build/fluxkv");
     std::string threads = Environment("FLUXKV_THREADS", "");
@@ -60,7 +60,7 @@ ServerProcess::ServerProcess(std::vector<std::string> options, std::string progr
   for (int attempt = 0; attempt < kStartAttempts; ++attempt) {
     port_ = FreePort();
     Start(options, program);
-    if (WaitUntilReady()) return;
+    if (wait == Wait::kNo || WaitUntilReady()) return;
   }
   std::string output = Output();
   std::filesystem::remove_all(dir_);
@@ -69,10 +69,7 @@ ServerProcess::ServerProcess(std::vector<std::string> options, std::string progr
 }
 
 ServerProcess::~ServerProcess() {
-  if (Alive()) {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
+  Kill();
   std::error_code ignored;
   std::filesystem::remove_all(dir_, ignored);
 }
@@ -111,13 +108,16 @@ bool ServerProcess::WaitUntilReady() {
     }
     std::this_thread::sleep_for(kPoll);
   }
-  if (Alive()) {
-    kill(pid_, SIGKILL);
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    Reap(status);
-  }
+  Kill();
   return false;
+}
+
+void ServerProcess::Kill() {
+  if (!Alive()) return;
+  kill(pid_, SIGKILL);
+  int status = 0;
+  waitpid(pid_, &status, 0);
+  Reap(status);
 }
 
 void ServerProcess::Reap(int status) {
@@ -132,8 +132,11 @@ bool ServerProcess::Alive() {
 }
 
 int ServerProcess::Stop() {
-  if (!Alive()) return exit_code_;
-  kill(pid_, SIGTERM);
+  if (Alive()) kill(pid_, SIGTERM);
+  return WaitUntilEnded();
+}
+
+int ServerProcess::WaitUntilEnded() {
   auto deadline = std::chrono::steady_clock::now() + kStopWithin;
   while (Alive()) {
     if (std::chrono::steady_clock::now() > deadline) kill(pid_, SIGKILL);

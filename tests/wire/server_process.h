@@ -4,6 +4,7 @@
 //   ServerProcess server({"--maxclients", "10"});
 //   Client client(server.port());
 //   ServerProcess redis({"--save", ""}, kRedisServer);   // another program than that under test
+//   ServerProcess again({"--dir", dir}, "", ServerProcess::Wait::kNo);   // need not come up
 //
 // Environment: FLUXKV_SERVER, the program (build/fluxkv); FLUXKV_THREADS, given to it as --threads.
 // Threads: one thread starts and stops; port() and pid() from any.
@@ -21,7 +22,10 @@ inline constexpr char kRedisServer[] = "build/peers/redis-server";
 
 class ServerProcess {
  public:
-  explicit ServerProcess(std::vector<std::string> options = {}, std::string program = "");
+  enum class Wait : bool { kNo, kUntilReady };
+
+  explicit ServerProcess(std::vector<std::string> options = {}, std::string program = "",
+                         Wait wait = Wait::kUntilReady);
   ~ServerProcess();  // kills what Stop has not stopped, removes the directory
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
@@ -33,6 +37,11 @@ class ServerProcess {
   // SIGTERM, then up to 20 s. The exit code, or minus the signal's number that ended it. Later
   // calls repeat the answer.
   int Stop();
+  // SIGKILL, and waits for the end.
+  void Kill();
+  // Waits until the process has ended by itself, and returns what Stop does; it is killed when that
+  // takes too long.
+  int WaitUntilEnded();
   // Whether the process still runs.
   bool Alive();
   // What it has written to standard output and standard error.

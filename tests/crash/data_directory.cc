@@ -1,0 +1,31 @@
+#include "tests/crash/data_directory.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+namespace fluxkv::crash {
+
+namespace fs = std::filesystem;
+
+DirectorySize SizeOf(const std::string& directory) {
+  DirectorySize size;
+  std::error_code error;  // files go while they are looked at
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code gone;
+    const uint64_t bytes = entry->file_size(gone);
+    if (gone) continue;
+    size.bytes += bytes;
+    if (entry->path().filename().string().starts_with("snapshot"))
+      size.largest_snapshot = std::max(size.largest_snapshot, bytes);
+  }
+  return size;
+}
+
+void CopyDirectory(const std::string& from, const std::string& to) {
+  fs::remove_all(to);
+  fs::copy(from, to, fs::copy_options::recursive);
+}
+
+}  // namespace fluxkv::crash
