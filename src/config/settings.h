@@ -74,12 +74,13 @@ struct Settings {
   Number latency_threshold_ms{0};  // 0: off
   Number latency_tracking{0};      // 0 or 1
   Number vacuum_interval_ms{0};
-  Number durability_mode{0};       // a Durability
-  Number flush_interval_ms{0};     // of mode relaxed; 0: not by time
-  Number flush_after_commits{0};   // of mode relaxed; 0: not by commits
-  Number flush_after_bytes{0};     // of mode relaxed; 0: not by bytes of log
-  Number snapshot_after_bytes{0};  // of log; 0: off
-  Number snapshot_interval_s{0};   // 0: off
+  Number durability_mode{0};        // a Durability
+  Number flush_interval_ms{0};      // of mode relaxed; 0: not by time
+  Number flush_after_commits{0};    // of mode relaxed; 0: not by commits
+  Number flush_after_bytes{0};      // of mode relaxed; 0: not by bytes of log
+  Number snapshot_after_bytes{0};   // of log; 0: off
+  Number snapshot_interval_s{0};    // 0: off
+  Number snapshot_key_delay_us{0};  // behind each key, for test suites
   Number hz{0};
   std::array<OutputBufferLimit, kClientClasses> output_buffer;
 

@@ -94,7 +94,8 @@ Stamp LogWriter::LastStampBefore(const Chunk& chunk) const {
 }
 
 // `chunk` is what will be written next, null at the start of a log.
-Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms) {
+Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms,
+                              const std::function<Status()>& before_name) {
   const uint64_t number = at_.segment + 1;
   const uint64_t record_left = chunk == nullptr ? 0 : RecordBytesLeft(*chunk);
   SegmentHeader header;
@@ -108,7 +109,7 @@ Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms) {
   header.time_ms = time_ms;
   std::string block = Encode(header);
   block.resize(kSegmentHeaderBytes);
-  auto file = pool_.Take(PathOf(number), block);
+  auto file = pool_.Take(PathOf(number), block, before_name);
   if (!file.ok()) return std::move(file).status();
   used_.push_back({number, PathOf(number), header.base_stamp, header.capacity});
   current_ = std::move(file.value());
@@ -251,13 +252,14 @@ Status LogWriter::Mend(int64_t time_ms) {
   failed_ = true;
   current_.reset();
   dirty_.clear();
-  Status status = RemoveUntrusted();
-  if (!status.ok()) return status;
   at_ = written_place_ = synced_place_;
   written_stamp_ = synced_stamp_;
   pending_ = 0;
+#ifdef FLUXKV_PLANT_FORGET_TAIL
+  pending_ = tail_.size();
+#endif
   for (Chunk& chunk : tail_) chunk.written = 0;
-  status = NextSegment(nullptr, time_ms);
+  Status status = NextSegment(nullptr, time_ms, [this] { return RemoveUntrusted(); });
   if (status.ok()) status = WritePending(time_ms);
   if (status.ok()) status = Sync();
   failed_ = !status.ok();

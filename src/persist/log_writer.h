@@ -7,7 +7,8 @@
 //
 // W1. What was given to Append is kept in memory (the tail) until it is on disk.
 // W2. After an error the segments behind the last sync are not trusted: Mend removes them and
-//     writes the tail afresh into a new segment, which says where the trusted stream ends.
+//     writes the tail afresh into a new segment, which says where the trusted stream ends. Nothing
+//     is removed before the disk has taken that segment's header.
 // W3. A segment is given back to the pool only when every record that begins in it, or before it,
 // is
 //     in a snapshot that is on disk.
@@ -24,6 +25,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -118,7 +120,8 @@ class LogWriter {
   Status WriteTail(int64_t time_ms);
   void KeepBuffer(std::string buffer);
   Status WritePending(int64_t time_ms);
-  Status NextSegment(const Chunk* chunk, int64_t time_ms);
+  Status NextSegment(const Chunk* chunk, int64_t time_ms,
+                     const std::function<Status()>& before_name = {});
   Status LeaveNeedy();
   Status RemoveUntrusted();
   static uint64_t RecordBytesLeft(const Chunk& chunk);

@@ -51,11 +51,12 @@ struct SavePoint {
 struct Options {
   std::string directory;  // made if it is missing and something is to be written
   Mode mode = Mode::kRelaxed;
-  uint64_t segment_bytes = 64 << 20;
-  size_t segments = 16;
+  uint64_t segment_bytes = 16 << 20;
+  size_t segments = 64;
   FlushPolicy flush;
   const std::atomic<int64_t>* snapshot_after_bytes = nullptr;  // of log; 0: off
   const std::atomic<int64_t>* snapshot_interval_s = nullptr;   // 0: off
+  const std::atomic<int64_t>* snapshot_key_delay_us = nullptr;
   std::function<std::vector<SavePoint>()> save_points;
 };
 

@@ -45,10 +45,10 @@ size_t SegmentPool::spares() const {
   return spares_.size();
 }
 
-Result<std::shared_ptr<File>> SegmentPool::CreateFilled(const std::string& path) {
+Result<std::unique_ptr<File>> SegmentPool::CreateFilled(const std::string& path) {
   auto created = files_.Open(path, OpenMode::kCreate);
-  if (!created.ok()) return std::move(created).status();
-  std::shared_ptr<File> file = std::move(created.value());
+  if (!created.ok()) return created;
+  std::unique_ptr<File> file = std::move(created.value());
   const std::string zeros(std::min<uint64_t>(kZerosBytes, segment_bytes_), '\0');
   for (uint64_t at = 0; at < segment_bytes_; at += zeros.size()) {
     Status status = file->WriteAt(
@@ -69,7 +69,8 @@ std::string SegmentPool::NewSparePath() {
   return path;
 }
 
-Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path, std::string_view header) {
+Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path, std::string_view header,
+                                                const std::function<Status()>& before_name) {
   std::string spare;
   bool is_new = false, given = false;
   {
@@ -79,18 +80,17 @@ Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path, std::st
     spare = is_new ? NewSparePath() : spares_.back();
     if (!is_new) spares_.pop_back();
   }
-  const auto opened = [&]() -> Result<std::shared_ptr<File>> {
+  const auto opened = [&]() -> Result<std::unique_ptr<File>> {
     if (is_new) return CreateFilled(spare);
     // Else after a crash it could be there under its former name, with the header of a later one.
     Status status = given ? files_.SyncDirectory(directory_) : Status();
     if (!status.ok()) return status;
-    auto file = files_.Open(spare, OpenMode::kReadWrite);
-    if (!file.ok()) return std::move(file).status();
-    return std::shared_ptr<File>(std::move(file.value()));
+    return files_.Open(spare, OpenMode::kReadWrite);
   };
   auto file = opened();
   Status status = file.ok() ? file.value()->WriteAt(0, header) : std::move(file).status();
   if (status.ok()) status = file.value()->Sync();
+  if (status.ok() && before_name) status = before_name();
   if (status.ok()) status = files_.Rename(spare, path);
   if (!status.ok()) {
     if (is_new) {
@@ -103,9 +103,13 @@ Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path, std::st
   }
   status = files_.SyncDirectory(directory_);
   if (!status.ok()) return status;
-  std::lock_guard lock(mutex_);
-  given_ = false;
-  return file;
+  {
+    std::lock_guard lock(mutex_);
+    given_ = false;
+  }
+  file = files_.Open(path, OpenMode::kReadWrite);  // errors name it so
+  if (!file.ok()) return std::move(file).status();
+  return std::shared_ptr<File>(std::move(file.value()));
 }
 
 Status SegmentPool::Give(const std::string& path, size_t in_use) {

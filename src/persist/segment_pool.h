@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,7 +33,9 @@ class SegmentPool {
   // A file of segment_bytes under the name `path`; what is behind `header` is old or zero. The
   // header is on disk before the name is, so that a file never has the name of one segment and the
   // header of another, or half of one.
-  Result<std::shared_ptr<File>> Take(const std::string& path, std::string_view header);
+  // `before_name` is called between.
+  Result<std::shared_ptr<File>> Take(const std::string& path, std::string_view header,
+                                     const std::function<Status()>& before_name = {});
   // The file is a spare from now on, or is removed when `in_use` others and the spares are enough.
   Status Give(const std::string& path, size_t in_use);
   // Makes a spare if there is none and `in_use` leaves room for one; for a thread that has time.
@@ -43,7 +46,7 @@ class SegmentPool {
   size_t spares() const;
 
  private:
-  Result<std::shared_ptr<File>> CreateFilled(const std::string& path);
+  Result<std::unique_ptr<File>> CreateFilled(const std::string& path);
   std::string NewSparePath();  // Requires: mutex_
   std::string PathOf(const std::string& name) const { return directory_ + "/" + name; }
 

@@ -16,7 +16,8 @@ namespace fluxkv::persist {
 namespace {
 constexpr int64_t kSliceNs = 1'000'000;
 constexpr uint64_t kKeysPerLook = 64;  // at the clock
-constexpr int kNiceness = 5;           // loops go first when processors are few
+constexpr int64_t kDelayStepUs = 10'000;
+constexpr int kNiceness = 5;  // loops go first when processors are few
 }  // namespace
 
 Snapshotter::Snapshotter(engine::Database& database, FileSystem& files, std::string directory,
@@ -177,18 +178,28 @@ Status Snapshotter::WriteDatabase(engine::Handle& handle, engine::Transaction& t
     end = transaction.Walk(
         db, position, after, {}, [&](std::string_view key, const engine::Version& version) {
           status = writer->Add(db, key, version);
-          const bool pause =
-              !status.ok() || (++keys % kKeysPerLook == 0 && MonotonicNs() >= until_ns);
+          ++keys;
+          const bool pause = !status.ok() || key_delay_us() > 0 ||
+                             (keys % kKeysPerLook == 0 && MonotonicNs() >= until_ns);
           if (pause) position.assign(key);
           return !pause;
         });
     if (entered) handle.Leave();
     after = true;
+    DelayKeys(keys);
     figures_.keys_done.fetch_add(keys, std::memory_order_relaxed);
     const uint64_t held = database_.versions_kept();
     if (held > figures_.versions_held_most.load()) figures_.versions_held_most.store(held);
   }
   return status;
+}
+
+// Ends when the delay is taken back.
+void Snapshotter::DelayKeys(uint64_t keys) const {
+  const int64_t begin_us = MonotonicUs();
+  while (key_delay_us() > 0 && !stop_.load() &&
+         MonotonicUs() - begin_us < key_delay_us() * static_cast<int64_t>(keys))
+    std::this_thread::sleep_for(std::chrono::microseconds(std::min(key_delay_us(), kDelayStepUs)));
 }
 
 Status Snapshotter::RemoveOlder(engine::Stamp stamp) {

@@ -59,7 +59,8 @@ class Snapshotter {
     std::function<void()> on_begin;              // its stamp has been chosen
     std::function<void(engine::Stamp)> on_done;  // X1
     std::function<void(const std::string&)> on_failed;
-    std::function<void()> on_idle;  // ten times a second, when idle
+    const std::atomic<int64_t>* key_delay_us = nullptr;  // a pause behind each key, for test suites
+    std::function<void()> on_idle;                       // ten times a second, when idle
   };
 
   Snapshotter(engine::Database& database, FileSystem& files, std::string directory, uint64_t log_id,
@@ -89,6 +90,11 @@ class Snapshotter {
   Status Take();
   Status WriteDatabase(engine::Handle& handle, engine::Transaction& transaction, uint32_t db,
                        SnapshotWriter* writer);
+  int64_t key_delay_us() const {
+    return hooks_.key_delay_us == nullptr ? 0
+                                          : hooks_.key_delay_us->load(std::memory_order_relaxed);
+  }
+  void DelayKeys(uint64_t keys) const;
   Status RemoveOlder(engine::Stamp stamp);
 
   engine::Database& database_;

@@ -50,6 +50,7 @@ Status Durability::Open() {
                    &settings.flush_after_bytes};
   options.snapshot_after_bytes = &settings.snapshot_after_bytes;
   options.snapshot_interval_s = &settings.snapshot_interval_s;
+  options.snapshot_key_delay_us = &settings.snapshot_key_delay_us;
   options.save_points = [this] {
     std::vector<persist::SavePoint> points;
     for (const config::SavePoint& p : config_.save_points())

@@ -306,8 +306,8 @@ TEST_CASE("the log and snapshots: defaults, start options, what may change") {
   CHECK(start.durability == Durability::kRelaxed);
   CHECK(start.data_dir == (std::filesystem::current_path() / "data").string());
   CHECK(server.config->Get({"dir"})[0].second == start.data_dir);
-  CHECK(start.segment_bytes == 64 << 20);
-  CHECK(start.segments == 16);
+  CHECK(start.segment_bytes == 16 << 20);
+  CHECK(start.segments == 64);
   CHECK(start.save_points.empty());
   const Settings& settings = server.config->settings();
   CHECK(settings.flush_interval_ms == 1000);

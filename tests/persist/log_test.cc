@@ -151,7 +151,8 @@ TEST_CASE("log: segments are used again, and what they held before is never read
     REQUIRE(!read.torn);
   }
   size_t files = 0;
-  for (const std::string& name : log.files->List(kTestDirectory).value())
+  const auto names = log.files->List(kTestDirectory);
+  for (const std::string& name : names.value())
     files += SegmentNumber(name) || IsSpareName(name) ? 1 : 0;
   CHECK(files <= 4);
 }

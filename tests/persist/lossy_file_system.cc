@@ -25,7 +25,7 @@ class LossyFileSystem::LossyFile : public File {
 
   Status WriteAt(uint64_t offset, std::string_view bytes) override {
     std::lock_guard lock(files_.mutex_);
-    const std::string* reason = files_.Begin(Operation::kWrite);
+    const std::string* reason = files_.Begin(Operation::kWrite, path_);
     std::string_view done = bytes;
     if (reason != nullptr) done = bytes.substr(0, files_.journal_.size() * 7919 % bytes.size());
     WriteInto(&inode_->bytes, offset, done);
@@ -42,7 +42,7 @@ class LossyFileSystem::LossyFile : public File {
   }
   Status Sync() override {
     std::lock_guard lock(files_.mutex_);
-    const std::string* reason = files_.Begin(Operation::kSync);
+    const std::string* reason = files_.Begin(Operation::kSync, path_);
     files_.Note({Operation::kSync, reason != nullptr, inode_->id, 0, {}, {}, {}});
     return reason == nullptr ? Status() : Status::Error("cannot sync " + path_ + ": " + *reason);
   }
@@ -73,10 +73,11 @@ class LossyFileSystem::LossyLock : public FileLock {
 
 // ---- What a program sees
 
-const std::string* LossyFileSystem::Begin(Operation operation) {
+const std::string* LossyFileSystem::Begin(Operation operation, const std::string& path) {
   if (on_operation_) on_operation_(journal_.size());
   for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
-    if (fault->operation != operation || (fault->countdown > 0 && --fault->countdown > 0)) continue;
+    if (fault->operation != operation || path.find(fault->only) == std::string::npos) continue;
+    if ((fault->countdown > 0 && --fault->countdown > 0)) continue;
     ++faults_met_;
     reason_ = fault->reason;
     if (fault->once) faults_.erase(fault);
@@ -98,7 +99,7 @@ Result<std::unique_ptr<File>> LossyFileSystem::Open(const std::string& path, Ope
   std::lock_guard lock(mutex_);
   std::shared_ptr<Inode> inode = Find(path);
   if (mode == OpenMode::kCreate) {
-    const std::string* reason = Begin(Operation::kCreate);
+    const std::string* reason = Begin(Operation::kCreate, path);
     if (reason == nullptr && inode == nullptr) {
       inode = std::make_shared<Inode>(Inode{next_inode_++, {}});
       names_[path] = inode;
@@ -114,7 +115,7 @@ Result<std::unique_ptr<File>> LossyFileSystem::Open(const std::string& path, Ope
 
 Status LossyFileSystem::Rename(const std::string& from, const std::string& to) {
   std::lock_guard lock(mutex_);
-  const std::string* reason = Begin(Operation::kRename);
+  const std::string* reason = Begin(Operation::kRename, from);
   static const std::string kMissing = "No such file or directory";
   const std::shared_ptr<Inode> inode = Find(from);
   if (reason == nullptr && inode == nullptr) reason = &kMissing;
@@ -129,7 +130,7 @@ Status LossyFileSystem::Rename(const std::string& from, const std::string& to) {
 
 Status LossyFileSystem::Remove(const std::string& path) {
   std::lock_guard lock(mutex_);
-  const std::string* reason = Begin(Operation::kRemove);
+  const std::string* reason = Begin(Operation::kRemove, path);
   static const std::string kMissing = "No such file or directory";
   if (reason == nullptr && names_.erase(path) == 0) reason = &kMissing;
   Note({Operation::kRemove, reason != nullptr, 0, 0, {}, path, {}});
@@ -138,7 +139,7 @@ Status LossyFileSystem::Remove(const std::string& path) {
 
 Status LossyFileSystem::SyncDirectory(const std::string& path) {
   std::lock_guard lock(mutex_);
-  const std::string* reason = Begin(Operation::kSyncDirectory);
+  const std::string* reason = Begin(Operation::kSyncDirectory, path);
   Note({Operation::kSyncDirectory, reason != nullptr, 0, 0, {}, path, {}});
   return reason == nullptr ? Status() : Status::Error("cannot sync " + path + ": " + *reason);
 }
@@ -172,9 +173,10 @@ Result<std::unique_ptr<FileLock>> LossyFileSystem::Lock(const std::string& path)
   return std::unique_ptr<FileLock>(std::make_unique<LossyLock>(*this, path));
 }
 
-void LossyFileSystem::Fail(Operation operation, uint64_t nth, bool once, std::string reason) {
+void LossyFileSystem::Fail(Operation operation, uint64_t nth, bool once, std::string reason,
+                           std::string only) {
   std::lock_guard lock(mutex_);
-  faults_.push_back({operation, nth, once, std::move(reason)});
+  faults_.push_back({operation, nth, once, std::move(reason), std::move(only)});
 }
 
 void LossyFileSystem::Recover() {

@@ -69,8 +69,9 @@ class LossyFileSystem : public FileSystem {
 
   // ---- Faults
   // The n-th operation of this kind from now on fails (1: the next one), and those after it too
-  // unless `once`.
-  void Fail(Operation operation, uint64_t nth, bool once, std::string reason);
+  // unless `once`. Only those on paths that contain `only` count.
+  void Fail(Operation operation, uint64_t nth, bool once, std::string reason,
+            std::string only = {});
   // No fault from now on.
   void Recover();
   uint64_t faults() const;  // that were met
@@ -97,7 +98,7 @@ class LossyFileSystem : public FileSystem {
     Operation operation;
     uint64_t countdown;
     bool once;
-    std::string reason;
+    std::string reason, only;
   };
   class LossyFile;
   class LossyLock;
@@ -105,7 +106,7 @@ class LossyFileSystem : public FileSystem {
   friend class Replay;
 
   // The reason if the operation is to fail now. Requires: mutex_.
-  const std::string* Begin(Operation operation);
+  const std::string* Begin(Operation operation, const std::string& path);
   void Note(Entry entry);
   std::shared_ptr<Inode> Find(const std::string& path) const;
 

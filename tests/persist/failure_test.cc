@@ -1,0 +1,216 @@
+// Goal: a disk that fails costs nothing that was promised and promises nothing that is not so:
+// writers are refused with the reason, what was acknowledged stays, what was not is written when
+// the disk is well again, within two seconds, and then everything is as if nothing had happened.
+// Method: every kind of operation fails, once and until it is mended, under commits in both modes;
+// crashes during and after; snapshots that fail; a log that is full.
+#include "tests/persist/life.h"
+
+namespace fluxkv::persist {
+namespace {
+
+using Admission = engine::CommitLog::Admission;
+const std::string kNoSpace = "No space left on device", kBroken = "Input/output error";
+
+void CheckCrash(LossyFileSystem& left, const History& history, Stamp promised) {
+  const Loaded loaded = Load(left);
+  REQUIRE(loaded.error == "");
+  REQUIRE(loaded.contents == history.At(loaded.recovered.stamp));
+  REQUIRE(history.NewestUpTo(loaded.recovered.stamp) >= history.NewestUpTo(promised));
+}
+
+std::vector<std::string> Snapshots(LossyFileSystem& files) {
+  std::vector<std::string> found;
+  const auto names = files.List("data");
+  for (const std::string& name : names.value())
+    if (name.starts_with("snapshot")) found.push_back(name);
+  return found;
+}
+
+// Commits until the fault has been met and the log has failed.
+bool CommitUntilFailed(Life& life, std::mt19937_64& random) {
+  for (int i = 0; i < 400; ++i) {
+    const Stamp stamp = life.Set(0, "key" + std::to_string(random() % 30), std::string(3000, 'x'));
+    life.log().Wake();
+    life.WaitFor(
+        [&] { return life.log().IsSafe(stamp) || life.log().admission() == Admission::kFailed; });
+    if (life.log().admission() == Admission::kFailed) return true;
+  }
+  return false;
+}
+
+void RunFault(Operation operation, Mode mode, bool once) {
+  FLUXKV_SEEDED(seed);
+  INFO("operation ", static_cast<int>(operation), " mode ", static_cast<int>(mode), " once ", once);
+  std::mt19937_64 random(seed);
+  LossyFileSystem files;
+  Life life(files, {.mode = mode, .segments = 16, .interval_ms = 1});
+  REQUIRE(life.Start() == "");
+  REQUIRE(life.WaitSafe(life.Random(random)));
+  const std::string reason = operation == Operation::kSync ? kBroken : kNoSpace;
+  const bool in_segment = operation == Operation::kWrite || operation == Operation::kSync;
+  files.Fail(operation, 1, once, reason, in_segment ? "log-" : "");
+  REQUIRE(CommitUntilFailed(life, random));
+  CHECK(life.log().failure().find(reason) != std::string::npos);
+  CHECK(life.persistence->log_figures().failures.load() >= 1);
+  // Admitted before it was known: kept, and not safe.
+  const Stamp kept = life.Set(1, "kept", "until the disk is well again");
+  const Stamp safe = life.safe();
+  if (!once) {
+    CHECK(!life.log().IsSafe(kept));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    CHECK(life.safe() == safe);
+    CheckCrash(*files.Kill(), life.history, safe);
+    for (uint64_t i = 0; i < 5; ++i)
+      CheckCrash(*files.Crash(seed + i), life.history,
+                 mode == Mode::kFull ? safe : life.persistence->durable_stamp());
+    // Reads go on, and a transaction can be given up.
+    CHECK(life.session->Get(1, "kept") == "until the disk is well again");
+    life.session->txn().BeginExclusive();
+    life.session->txn().ClearDatabase(1);
+    life.session->txn().Rollback();
+    files.Recover();
+  }
+  const int64_t mended_us = MonotonicUs();
+  REQUIRE(life.WaitAdmission(Admission::kOpen));
+  CHECK(MonotonicUs() - mended_us < 2'000'000 * kSlower);
+  CHECK(life.log().failure() == "");
+  REQUIRE(life.WaitSafe(kept));
+  REQUIRE(life.WaitFor([&] { return life.persistence->durable_stamp() >= kept; }));
+  const Stamp promised = life.Random(random);
+  REQUIRE(life.WaitSafe(promised));
+  for (uint64_t i = 0; i < 10; ++i)
+    CheckCrash(*files.Crash(seed + i), life.history, mode == Mode::kFull ? promised : kept);
+  CheckCrash(*files.Kill(), life.history, promised);
+  CHECK(life.Stop() == "");
+  CheckCrash(*files.Crash(seed), life.history, promised);
+}
+
+TEST_CASE("failure: full mode, a fault that stays, of every kind") {
+  for (Operation operation : {Operation::kWrite, Operation::kSync, Operation::kRename,
+                              Operation::kCreate, Operation::kSyncDirectory})
+    RunFault(operation, Mode::kFull, /*once=*/false);
+}
+
+TEST_CASE("failure: relaxed mode, a fault that stays, of every kind") {
+  for (Operation operation : {Operation::kWrite, Operation::kSync, Operation::kRename,
+                              Operation::kCreate, Operation::kSyncDirectory})
+    RunFault(operation, Mode::kRelaxed, /*once=*/false);
+}
+
+TEST_CASE("failure: a fault that passes") {
+  RunFault(Operation::kWrite, Mode::kRelaxed, /*once=*/true);
+  RunFault(Operation::kSync, Mode::kRelaxed, /*once=*/true);
+  RunFault(Operation::kSync, Mode::kFull, /*once=*/true);
+}
+
+// What a sync that failed has taken away is written again, to another file.
+TEST_CASE("failure: the tail is written afresh") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kFull});
+  REQUIRE(life.Start() == "");
+  files.Fail(Operation::kSync, 1, /*once=*/true, kBroken, "log-");
+  const Stamp stamp = life.Set(0, "key", "value");
+  life.log().Wake();
+  REQUIRE(life.WaitAdmission(Admission::kFailed));
+  CHECK(!life.log().IsSafe(stamp));
+  REQUIRE(life.WaitSafe(stamp));
+  for (uint64_t seed = 0; seed < 10; ++seed)
+    CHECK(Load(*files.Crash(seed)).contents[0]["key"].text == "value");
+}
+
+TEST_CASE("failure: what a log could not sync at its end is an error, and stays unsafe") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kFull});
+  REQUIRE(life.Start() == "");
+  files.Fail(Operation::kSync, 1, /*once=*/false, kBroken, "log-");
+  files.Fail(Operation::kSync, 1, /*once=*/false, kBroken, "spare-");
+  const Stamp stamp = life.Set(0, "key", "value");
+  CHECK(life.Stop().find(kBroken) != std::string::npos);
+  CHECK(!life.log().IsSafe(stamp));
+  CHECK(life.log().admission() == Admission::kFailed);
+}
+
+TEST_CASE("failure: a snapshot that fails leaves the old one and nothing half-made") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kNone});
+  REQUIRE(life.Start() == "");
+  life.Set(0, "a", "1");
+  REQUIRE(life.Snapshot() == "");
+  const std::vector<std::string> old = Snapshots(files);
+  REQUIRE(old.size() == 1);
+  const TestContents then = life.Contents();
+  for (Operation operation :
+       {Operation::kCreate, Operation::kWrite, Operation::kSync, Operation::kRename}) {
+    for (uint64_t nth : {1, 2}) {
+      INFO("operation ", static_cast<int>(operation), " number ", nth);
+      if (nth == 2 && operation != Operation::kWrite) continue;
+      const uint64_t failed = life.persistence->snapshot_figures().failed.load();
+      life.Set(0, "a", "2");
+      files.Fail(operation, nth, /*once=*/false, kNoSpace);
+      CHECK(life.Snapshot().find(kNoSpace) != std::string::npos);
+      files.Recover();
+      CHECK(Snapshots(files) == old);
+      CHECK(life.persistence->snapshot_figures().failed.load() == failed + 1);
+      CHECK(Load(*files.Kill()).contents == then);
+      CHECK(Load(*files.Crash(nth)).contents == then);
+    }
+  }
+  // The new one is there, but nobody knows whether its name stays: the old one stays as well.
+  files.Fail(Operation::kSyncDirectory, 1, /*once=*/false, kBroken);
+  CHECK(life.Snapshot().find(kBroken) != std::string::npos);
+  files.Recover();
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const TestContents found = Load(*files.Crash(seed)).contents;
+    CHECK((found == then || found == life.Contents()));
+  }
+  REQUIRE(life.Snapshot() == "");
+  CHECK(Snapshots(files).size() == 1);
+  CHECK(Load(*files.Crash(0)).contents == life.Contents());
+  CHECK(life.Stop() == "");
+}
+
+TEST_CASE("failure: a full log makes writers wait, and a snapshot lets them go on") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kFull, .segments = 3});
+  REQUIRE(life.Start() == "");
+  const LogFigures& figures = life.persistence->log_figures();
+  Stamp stamp = 0;
+  for (int i = 0; i < 20000 && figures.times_full.load() < 3; ++i) {
+    stamp = life.Set(0, "key" + std::to_string(i % 20), std::string(5000, 'v'));
+    if (i % 4 == 0) REQUIRE(life.WaitAdmission(Admission::kOpen));
+  }
+  CHECK(figures.times_full.load() >= 3);
+  REQUIRE(life.WaitAdmission(Admission::kOpen));
+  REQUIRE(life.WaitSafe(stamp));
+  CHECK(figures.segments_used.load() <= 3);
+  CHECK(life.persistence->snapshot_figures().taken.load() >= 3);
+  CheckCrash(*files.Crash(1), life.history, stamp);
+  CHECK(life.Stop() == "");
+}
+
+// A predecessor's writers waited for ever when the snapshotter had died.
+TEST_CASE("failure: a full log whose snapshot fails refuses writers, until one succeeds") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kFull, .segments = 3});
+  REQUIRE(life.Start() == "");
+  files.Fail(Operation::kWrite, 1, /*once=*/false, kNoSpace, "snapshot.tmp");
+  Stamp stamp = 0;
+  for (int i = 0; i < 1000 && life.log().admission() == Admission::kOpen; ++i) {
+    stamp = life.Set(0, "key" + std::to_string(i % 20), std::string(3000, 'v'));
+    life.log().Wake();
+  }
+  REQUIRE(life.WaitAdmission(Admission::kFailed));
+  CHECK(life.log().failure().find("the log is full and the snapshot failed") != std::string::npos);
+  CHECK(life.log().failure().find(kNoSpace) != std::string::npos);
+  CheckCrash(*files.Crash(1), life.history, life.safe());
+  files.Recover();
+  REQUIRE(life.Snapshot() == "");
+  REQUIRE(life.WaitAdmission(Admission::kOpen));
+  REQUIRE(life.WaitSafe(stamp));
+  REQUIRE(life.WaitSafe(life.Set(0, "after", "all")));
+  CheckCrash(*files.Crash(2), life.history, stamp + 1);
+  CHECK(life.Stop() == "");
+}
+
+}  // namespace
+}  // namespace fluxkv::persist
