@@ -57,9 +57,10 @@ class LogThread::Syncer {
     }
     wake_.notify_all();
   }
+  // Until TakeEnded: what is known of a job is kept once.
   bool busy() const {
     std::lock_guard lock(mutex_);
-    return busy_;
+    return busy_ || ended_;
   }
   // The job that has ended, with its result and time; nullopt while it runs, or when there was
   // none.
