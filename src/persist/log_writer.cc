@@ -50,7 +50,7 @@ void LogWriter::Adopt(LogEnd end) {
   written_stamp_ = synced_stamp_ = end.last_stamp;
   needs_snapshot_ = end.needs_snapshot;
   unsynced_bytes_ = 0;
-  blocked_ = failed_ = needy_ = false;
+  blocked_ = failed_ = needy_ = ending_ = false;
 }
 
 LogEnd LogWriter::end() const {
@@ -164,8 +164,8 @@ Status LogWriter::WritePending(int64_t time_ms) {
     Chunk& chunk = tail_[pending_];
     while (chunk.written < chunk.size) {
       if (at_.offset == capacity_) {
-        const bool allowed =
-            has_room() || RecordBytesLeft(chunk) >= pool_.segment_bytes() - kSegmentHeaderBytes;
+        const bool allowed = ending_ || has_room() ||
+                             RecordBytesLeft(chunk) >= pool_.segment_bytes() - kSegmentHeaderBytes;
         if (!allowed) {  // W4
           blocked_ = true;
           return {};

@@ -12,9 +12,8 @@
 // W3. A segment is given back to the pool only when every record that begins in it, or before it,
 // is
 //     in a snapshot that is on disk.
-// W4. No more segments than the pool has are used, but for a record that is larger than what is
-// left
-//     of them; when there is none, blocked() is true and the tail waits in memory.
+// W4. No more segments than the pool has are used, but for a record that is larger than one, and at
+//     the end (SetEnding); when there is none, blocked() is true and the tail waits in memory.
 // W5. What a file of the pool held is in a snapshot: other files are removed, not given back. So a
 //     record that was given up never comes back behind a header that was on disk before its
 //     records.
@@ -84,6 +83,8 @@ class LogWriter {
   std::string TakeBuffer();
   // Goes on writing what was blocked.
   Status Resume(int64_t time_ms) { return WriteTail(time_ms); }
+  // Nobody will make room any more: what was given to Append is written all the same.
+  void SetEnding() { ending_ = true; }
   Status Sync();
   SyncJob BeginSync();
   void EndSync(const SyncJob& job);
@@ -153,6 +154,7 @@ class LogWriter {
   size_t buffers_bytes_ = 0;
   bool blocked_ = false;
   bool failed_ = false;
+  bool ending_ = false;
 };
 
 }  // namespace fluxkv::persist

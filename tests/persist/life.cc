@@ -230,7 +230,7 @@ Stamp Life::Random(std::mt19937_64& random) {
     case 5:
       return Delete(db, key);
     case 6:
-      return Set(db, key, text, clock.now_ms() + 1);
+      return Set(db, key, text, clock.now_ms());  // gone at once
     case 7:
       return Set(db, key, text, kFarFuture);
     default:

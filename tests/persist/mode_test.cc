@@ -1,0 +1,135 @@
+// Goal: a change of durability while running keeps each mode's promise from the moment the change
+// is answered, and a crash at any stage finds what the modes so far had promised. Method: none,
+// relaxed, full, none, full, with commits in between; after each stage the files as a kill and as
+// power losses would leave them are loaded.
+#include "tests/persist/life.h"
+
+namespace fluxkv::persist {
+namespace {
+
+void CheckCrash(LossyFileSystem& left, const History& history, Stamp promised) {
+  const Loaded loaded = Load(left);
+  REQUIRE(loaded.error == "");
+  REQUIRE(loaded.contents == history.At(loaded.recovered.stamp));
+  REQUIRE(history.NewestUpTo(loaded.recovered.stamp) >= history.NewestUpTo(promised));
+}
+
+std::string Switch(Life& life, Mode mode) {
+  life.session->LeaveEpoch();  // it waits for a snapshot
+  Status status = life.persistence->SetMode(mode);
+  life.session->EnterEpoch();
+  return status.ok() ? std::string() : status.message();
+}
+
+TEST_CASE("modes: none, relaxed, full, none and full again, with a crash at each stage") {
+  FLUXKV_SEEDED(seed);
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 8 / kSlower + 1; ++round) {
+    LossyFileSystem files;
+    Life life(files, {.mode = Mode::kNone, .segments = 6, .interval_ms = 2});
+    REQUIRE(life.Start() == "");
+    CHECK(files.operations() == 0);  // in memory only: no file is touched
+    CHECK(!files.Exists("data"));
+    Stamp promised = 0;
+    for (Mode mode : {Mode::kNone, Mode::kRelaxed, Mode::kFull, Mode::kNone, Mode::kFull}) {
+      INFO("round ", round, " mode ", static_cast<int>(mode));
+      const uint64_t before = files.operations();
+      REQUIRE(Switch(life, mode) == "");
+      CHECK(life.persistence->mode() == mode);
+      CHECK((life.safe() == engine::CommitLog::kEverything) == (mode == Mode::kNone));
+      // During the change what had been promised before it stays.
+      for (uint64_t at = before; at < files.operations(); ++at) {
+        if (!files.KillAfter(at)->Exists("data")) continue;
+        CheckCrash(*files.KillAfter(at), life.history, promised);
+        CheckCrash(*files.CrashAfter(at, seed + at), life.history, promised);
+      }
+      // Coming from none the promise is about everything so far.
+      if (mode != Mode::kNone) promised = life.database.store().stamp.load();
+      for (int i = 0; i < 20; ++i) {
+        const Stamp stamp = life.Random(random);
+        if (mode == Mode::kNone) continue;
+        REQUIRE(life.WaitSafe(stamp));
+        promised = stamp;
+      }
+      if (mode == Mode::kNone && promised == 0) continue;
+      CheckCrash(*files.Kill(), life.history, promised);
+      const Stamp on_disk = mode == Mode::kRelaxed ? life.persistence->durable_stamp() : promised;
+      for (uint64_t i = 0; i < 5; ++i) CheckCrash(*files.Crash(seed + i), life.history, on_disk);
+      if (mode == Mode::kRelaxed) {
+        REQUIRE(life.WaitFor([&] { return life.persistence->durable_stamp() >= promised; }));
+        CheckCrash(*files.Crash(seed), life.history, promised);
+      }
+    }
+    CHECK(life.Stop() == "");
+    CheckCrash(*files.Crash(seed), life.history, promised);
+  }
+}
+
+TEST_CASE("modes: a change that fails changes nothing, and can be tried again") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kNone});
+  REQUIRE(life.Start() == "");
+  life.Set(0, "a", "1");
+  REQUIRE(life.Snapshot() == "");
+  life.Set(0, "a", "2");
+  for (auto [operation, path] : {std::pair(Operation::kSync, "spare-"),
+                                 {Operation::kRename, "spare-"},
+                                 {Operation::kSyncDirectory, ""},
+                                 {Operation::kWrite, "snapshot.tmp"}}) {
+    INFO(path);
+    files.Fail(operation, 1, /*once=*/false, "Input/output error", path);
+    CHECK(Switch(life, Mode::kFull).find("Input/output error") != std::string::npos);
+    files.Recover();
+    CHECK(life.persistence->mode() == Mode::kNone);
+    CHECK(!life.persistence->switching());
+    CHECK(life.safe() == engine::CommitLog::kEverything);
+    CHECK(life.log().admission() == engine::CommitLog::Admission::kOpen);
+    CHECK(!life.log().recording());
+    const Loaded loaded = Load(*files.Kill());
+    CHECK(loaded.error == "");
+    // The old snapshot, or a whole new one.
+    CHECK(loaded.contents == life.history.At(loaded.recovered.stamp));
+  }
+  REQUIRE(Switch(life, Mode::kFull) == "");
+  const Stamp stamp = life.Set(0, "b", "3");
+  REQUIRE(life.WaitSafe(stamp));
+  REQUIRE(life.Snapshot() == "");
+  REQUIRE(life.WaitSafe(life.Set(0, "c", "4")));
+  for (uint64_t seed = 0; seed < 10; ++seed)
+    CHECK(Load(*files.Crash(seed)).contents == life.Contents());
+  CHECK(life.Stop() == "");
+}
+
+// A log that was begun by a change stands on the snapshot that the change took.
+TEST_CASE("modes: the snapshot that a change took is missed when somebody removes it") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kNone});
+  REQUIRE(life.Start() == "");
+  life.Set(0, "a", "1");
+  REQUIRE(Switch(life, Mode::kFull) == "");
+  REQUIRE(life.WaitSafe(life.Set(0, "b", "2")));
+  CHECK(life.Stop() == "");
+  auto left = files.Kill();
+  const auto names = left->List("data");
+  for (const std::string& name : names.value())
+    if (SnapshotStamp(name)) left->Forget("data/" + name);
+  CHECK(Load(*left).error.find("missing") != std::string::npos);
+}
+
+TEST_CASE("modes: a save point in mode none makes the directory while a log is switched on") {
+  for (int round = 0; round < 20; ++round) {
+    LossyFileSystem files;
+    Life life(files, {.mode = Mode::kNone});
+    life.save_points = {{0, 1}};
+    REQUIRE(life.Start() == "");
+    life.Set(0, "a", "1");
+    std::this_thread::sleep_for(std::chrono::milliseconds(round * 10));
+    REQUIRE(Switch(life, Mode::kFull) == "");
+    REQUIRE(life.WaitSafe(life.Set(0, "b", "2")));
+    CHECK(Load(*files.Crash(1)).contents == life.Contents());
+    CHECK(life.Stop() == "");
+  }
+}
+
+}  // namespace
+}  // namespace fluxkv::persist
