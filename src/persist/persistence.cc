@@ -245,7 +245,9 @@ Status Persistence::SwitchOn(Mode mode) {
   }
   if (status.ok()) {
     log_thread_->HoldReplies();
-    store.log.Wake();
+    // Before that, replies did not wait; what they told of belongs to the promise, though the log
+    // may be full and the snapshot older.
+    WaitUntilSafe(store.stamp.load());
   } else {
     store.log.SetRecording(false);
     store.WaitInFlight();
@@ -255,6 +257,15 @@ Status Persistence::SwitchOn(Mode mode) {
   }
   switching_.store(false);
   return status;
+}
+
+void Persistence::WaitUntilSafe(engine::Stamp stamp) {
+  engine::CommitLog& log = database_.store().log;
+  while (!log.IsSafe(stamp) && log.admission() != engine::CommitLog::Admission::kFailed) {
+    log.Wake();
+    const struct timespec pause { 0, 1'000'000 };
+    ::nanosleep(&pause, nullptr);
+  }
 }
 
 Status Persistence::SwitchOff() {
@@ -367,15 +378,8 @@ Status Persistence::ReloadLog() {
   exclusive.BeginExclusive();
   if (snapshotter_->busy()) return Status::Error("a snapshot is being taken");
   const engine::Stamp until = database_.store().stamp.load();
-  while (!database_.store().log.IsSafe(until)) {
-    if (database_.store().log.admission() == engine::CommitLog::Admission::kFailed)
-      return Status::Error(database_.store().log.failure());
-    database_.store().log.Wake();
-    struct timespec pause {
-      0, 1'000'000
-    };
-    ::nanosleep(&pause, nullptr);
-  }
+  WaitUntilSafe(until);
+  if (!database_.store().log.IsSafe(until)) return Status::Error(database_.store().log.failure());
   engine::Loader loader(database_, *handle, values_);
   RecoveryProgress progress;
   auto recovered = Recover(files_, options_.directory, loader, &progress);

@@ -121,6 +121,8 @@ class Persistence {
   Status BeginLog(LogEnd end, engine::Stamp after, bool hold, Mode mode);
   Status SwitchOn(Mode mode);
   Status SwitchOff();
+  // Or until the log has failed.
+  void WaitUntilSafe(engine::Stamp stamp);
   void OnIdle();
   void OnSnapshotDone(engine::Stamp stamp);
   bool SnapshotIsDue();
