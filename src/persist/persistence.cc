@@ -17,6 +17,7 @@ namespace {
 // Commits that leave no record (deadlines) may have had stamps above the newest one that is found
 // again; each of them ended a version that has a record, and there are never so many of those.
 constexpr engine::Stamp kStampsSkipped = engine::Stamp{1} << 32;
+constexpr int kReloadTries = 5;
 constexpr int64_t kRetryFailedMs = 5000;  // before a snapshot that failed is tried again
 
 uint64_t DrawLogId() {
@@ -380,12 +381,17 @@ Status Persistence::ReloadLog() {
   const engine::Stamp until = database_.store().stamp.load();
   WaitUntilSafe(until);
   if (!database_.store().log.IsSafe(until)) return Status::Error(database_.store().log.failure());
-  engine::Loader loader(database_, *handle, values_);
-  RecoveryProgress progress;
-  auto recovered = Recover(files_, options_.directory, loader, &progress);
-  if (!recovered.ok()) return std::move(recovered).status();
-  loader.Install(clock_.now_ms(), &exclusive);
-  return {};
+  // Behind a snapshot that was taken just now, segments may go while they are read.
+  for (int tries_left = kReloadTries - 1;; --tries_left) {
+    engine::Loader loader(database_, *handle, values_);
+    RecoveryProgress progress;
+    auto recovered = Recover(files_, options_.directory, loader, &progress);
+    if (recovered.ok()) {
+      loader.Install(clock_.now_ms(), &exclusive);
+      return {};
+    }
+    if (tries_left == 0) return std::move(recovered).status();
+  }
 }
 
 }  // namespace fluxkv::persist
