@@ -19,6 +19,7 @@ namespace {
 // Commits that leave no record (deadlines) may have had stamps above the newest one that is found
 // again; each of them ended a version that has a record, and there are never so many of those.
 constexpr engine::Stamp kStampsSkipped = engine::Stamp{1} << 32;
+constexpr int kReloadTries = 5;
 constexpr int64_t kRetryFailedMs = 5000;  // before a snapshot that failed is tried again
 
 uint64_t DrawLogId() {
@@ -292,6 +293,15 @@ Status Persistence::SwitchOn(Mode mode) {
   return status;
 }
 
+void Persistence::WaitUntilSafe(engine::Stamp stamp) {
+  engine::CommitLog& log = database_.store().log;
+  while (!log.IsSafe(stamp) && log.admission() != engine::CommitLog::Admission::kFailed) {
+    log.Wake();
+    const struct timespec pause { 0, 1'000'000 };
+    ::nanosleep(&pause, nullptr);
+  }
+}
+
 Status Persistence::SwitchOff() {
   database_.store().log.SetRecording(false);
   database_.store().WaitInFlight();
@@ -404,21 +414,19 @@ Status Persistence::ReloadLog() {
   const auto no_snapshots = snapshotter_->HoldFiles();
   if (snapshotter_->busy()) return Status::Error("a snapshot is being taken");
   const engine::Stamp until = database_.store().stamp.load();
-  while (!database_.store().log.IsSafe(until)) {
-    if (database_.store().log.admission() == engine::CommitLog::Admission::kFailed)
-      return Status::Error(database_.store().log.failure());
-    database_.store().log.Wake();
-    struct timespec pause {
-      0, 1'000'000
-    };
-    ::nanosleep(&pause, nullptr);
+  WaitUntilSafe(until);
+  if (!database_.store().log.IsSafe(until)) return Status::Error(database_.store().log.failure());
+  // Behind a snapshot that was taken just now, segments may go while they are read.
+  for (int tries_left = kReloadTries - 1;; --tries_left) {
+    engine::Loader loader(database_, *handle, values_);
+    RecoveryProgress progress;
+    auto recovered = Recover(files_, options_.directory, loader, &progress);
+    if (recovered.ok()) {
+      loader.Install(clock_.now_ms(), &exclusive);
+      return {};
+    }
+    if (tries_left == 0) return std::move(recovered).status();
   }
-  engine::Loader loader(database_, *handle, values_);
-  RecoveryProgress progress;
-  auto recovered = Recover(files_, options_.directory, loader, &progress);
-  if (!recovered.ok()) return std::move(recovered).status();
-  loader.Install(clock_.now_ms(), &exclusive);
-  return {};
 }
 
 }  // namespace fluxkv::persist

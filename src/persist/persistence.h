@@ -126,6 +126,8 @@ class Persistence {
   Status SwitchOff();
   bool WaitFor(const std::function<bool()>& reached) const;
   Status RefuseForeignFiles();
+  // Or until the log has failed.
+  void WaitUntilSafe(engine::Stamp stamp);
   void OnIdle();
   void OnSnapshotDone(engine::Stamp stamp);
   bool SnapshotIsDue();

@@ -43,6 +43,7 @@ constexpr uint32_t kSharedDatabases = 3;
 constexpr size_t kThreads = 4;
 constexpr uint64_t kDirectorySlack = 4 << 20;
 constexpr int64_t kMsPerSecond = 1000;
+constexpr int64_t kModeWithinMs = 60'000;
 
 enum class Ending { kAnyMoment, kInSnapshot, kAfterRecycling, kWhileLoading, kTerm };
 constexpr const char* kEndingNames[] = {"at any moment", "in a snapshot", "after recycling",
@@ -96,6 +97,8 @@ class Run {
   void CompareSizes(wire::Client& client,
                     const std::map<uint32_t, std::pair<int64_t, int64_t>>& keys_of);
   void Drive(Ending ending);
+  void ChangeModes(wire::Client& control);
+  void Reload(wire::Client& control);
   // Looks at the directory's size for so long, or until `until` is true.
   template <class Until>
   void Watch(int64_t ms, Until until);
@@ -132,6 +135,8 @@ std::unique_ptr<wire::ServerProcess> Run::NewServer(wire::ServerProcess::Wait wa
                                          mode_,
                                          "--dir",
                                          Data(),
+                                         "--enable-debug-command",
+                                         "yes",
                                          "--log.file",
                                          "",
                                          "--databases",
@@ -256,6 +261,35 @@ void Run::Watch(int64_t ms, Until until) {
   }
 }
 
+// To none and back, or between the others: when the last mode is in force, everything is promised
+// again that was answered meanwhile.
+void Run::ChangeModes(wire::Client& control) {
+  const char* other = Below(2) == 0 ? "none" : mode_ == "full" ? "relaxed" : "full";
+  for (const std::string& mode : {std::string(other), mode_}) {
+    const std::string answer = control.Do({"CONFIG", "SET", "durability.mode", mode});
+    if (answer != "OK") return Problem("durability.mode " + mode + ": " + answer);
+    std::string info;
+    for (int64_t i = 0; i < kModeWithinMs / 5; ++i) {
+      info = control.Do({"INFO", "persistence"});
+      if (info.find("\\ndurability:" + mode + "\\r") != std::string::npos &&
+          info.find("aof_rewrite_in_progress:1") == std::string::npos)
+        break;
+      info.clear();
+      SleepMs(5);
+    }
+    if (info.empty()) return Problem("durability.mode " + mode + " does not come into force");
+    SleepMs(Between(0, 100));
+  }
+}
+
+// The data goes through files and back under the load; that a snapshot is being taken is no error.
+void Run::Reload(wire::Client& control) {
+  const char* what = Below(2) == 0 ? "RELOAD" : "LOADAOF";
+  const std::string answer = control.Do({"DEBUG", what});
+  if (answer != "OK" && answer.find("a snapshot is being taken") == std::string::npos)
+    Problem(std::string("DEBUG ") + what + ": " + answer);
+}
+
 void Run::Drive(Ending ending) {
   Load load(server_->port(), owners_, kThreads);
   wire::Client control(server_->port());
@@ -267,6 +301,8 @@ void Run::Drive(Ending ending) {
   } else {
     Watch(Between(cycle_ms_ / 10, cycle_ms_), never);
   }
+  if (Below(4) == 0) ChangeModes(control);
+  if (Below(4) == 0) Reload(control);
   if (ending == Ending::kInSnapshot) {
     control.Send(wire::Encode({"BGSAVE"}));
     Watch(Between(0, 40), never);
@@ -333,7 +369,14 @@ bool Run::Cycle() {
   }
   ++totals_.cycles;
   const auto ending = static_cast<Ending>(Below(5));
-  Drive(ending);
+  try {
+    Drive(ending);
+  } catch (const std::runtime_error& error) {
+    // It is not there any more, or silent.
+    const bool alive = server_->Alive();
+    Problem(fmt::format("{}; the server {}", error.what(), alive ? "is silent" : "has ended"));
+    server_->Kill();
+  }
   output_before_ = server_->Output();
   server_.reset();
   CopyDirectory(Data(), Before());
