@@ -3,14 +3,15 @@
 //
 // The log is one stream of records. It is cut into segments of one size: a segment is a header
 // block and a piece of the stream, and a record may go on in the next segment. Segments are
-// numbered without a gap; a file that has served is used again under a later number, so behind the
-// end of the stream there may be old records, whose stamps are lower.
+// numbered without a gap; a file that has served is used again, so behind the end of the stream
+// there may be old records, whose stamps are lower: they are in a snapshot (LogWriter, W5).
 //
-// F1. A record is valid if its checksum is right and its stamp is above that of the record before
-// it. F2. The stream of segment N ends where segment N+1 says (previous_end): at its capacity if
-// the
-//     stream goes on, earlier if a start or a mended log began N+1 afresh. The last one's ends
-//     before the first record that is not valid.
+// F1. A record is valid if its checksum is right and its stamp is above that of the one before.
+//
+// F2. The stream of segment N ends where segment N+1 says (previous_end): at its capacity if the
+//     stream goes on, earlier if a start or a mended log began N+1 afresh; then all records up to
+//     its base_stamp were on disk. The last one's ends before the first record that is not valid.
+//
 // F3. A record's synced_stamp is the stamp of the last record that was on disk when it was written.
 //     So a record that is not valid is damaged if a valid one behind it claims a later stamp than
 //     the last valid one before it; else it is the torn end of the log.

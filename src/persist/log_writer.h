@@ -9,8 +9,7 @@
 // W2. After an error the segments behind the last sync are not trusted: Mend removes them and
 //     writes the tail afresh into a new segment, which says where the trusted stream ends. Nothing
 //     is removed before the disk has taken that segment's header.
-// W3. A segment is given back to the pool only when every record that begins in it, or before it,
-// is
+// W3. A segment is given back to the pool only when every record that begins in it, or before, is
 //     in a snapshot that is on disk.
 // W4. No more segments than the pool has are used, but for a record that is larger than one, and at
 //     the end (SetEnding); when there is none, blocked() is true and the tail waits in memory.

@@ -13,6 +13,9 @@
 namespace fluxkv::persist {
 namespace {
 
+// Under a sanitizer every fifth byte.
+constexpr size_t kStep = kSlower == 1 ? 1 : 5;
+
 size_t ValueBytes(Stamp stamp) {
   return stamp * 7 % 90;
 }
@@ -88,8 +91,9 @@ TEST_CASE("damage: every byte of a log flipped gives an error, or what nothing c
     size_t used = 0;
     for (const Placed& r : log.records)
       if (r.segment == segment) used = r.end;
-    for (size_t at = 0; at < used + 200; ++at) {
-      if (at == sizeof(SegmentHeader)) at = kSegmentHeaderBytes;  // unused
+    for (size_t at = 0; at < used + 200; at += kStep) {
+      if (at >= sizeof(SegmentHeader) && at < kSegmentHeaderBytes)
+        at = kSegmentHeaderBytes;  // unused
       std::string bad = good;
       bad[at] ^= static_cast<char>(1 << random() % 8);
       log.left->SetContent(path, bad);
@@ -133,7 +137,7 @@ TEST_CASE("damage: a log cut at any byte is what was before the cut, and says so
   const SmallLog log;
   const std::string path = SegmentPath(2), good = log.left->Content(path);
   const size_t end = log.records.back().end;
-  for (size_t cut = kSegmentHeaderBytes; cut <= end; ++cut) {
+  for (size_t cut = kSegmentHeaderBytes; cut <= end; cut += kStep) {
     for (bool shorter : {false, true}) {
       std::string bad = good.substr(0, cut);
       if (!shorter) bad.resize(good.size());
@@ -161,7 +165,7 @@ TEST_CASE("damage: a log cut at any byte is what was before the cut, and says so
   // Cut in an earlier segment: what is behind it says that there was more.
   const std::string first = log.left->Content(SegmentPath(1));
   log.left->SetContent(path, good);
-  for (size_t cut = kSegmentHeaderBytes; cut < log.records[4].end - 8; ++cut) {
+  for (size_t cut = kSegmentHeaderBytes; cut < log.records[4].end - 8; cut += kStep) {
     log.left->SetContent(SegmentPath(1), first.substr(0, cut));
     const ReadLog read = ReadAll(*log.left);
     INFO("cut at ", cut, " ", read.error);
