@@ -376,12 +376,14 @@ void LogThread::Admit() {
     std::lock_guard lock(reason_mutex_);
     reason = snapshot_failure_;
   }
-  // Waiting for a snapshot that does not come would be for ever.
+  // Waiting for a snapshot that does not come would be for ever: for writers, and, when even what
+  // was let in cannot be written, for those who hold replies.
   if (no_room && !reason.empty()) {
-    if (log_.admission() != Admission::kRefused) {
-      logger_.Warning("log: it is full, and the snapshot that would make room failed: {}", reason);
-      log_.SetRefused("the log is full and the snapshot failed: " + reason);
-    }
+    const Admission refused = writer_.blocked() ? Admission::kFailed : Admission::kRefused;
+    if (log_.admission() >= refused) return;
+    const std::string why = "the log is full and the snapshot failed: " + reason;
+    logger_.Warning("log: {}", why);
+    refused == Admission::kFailed ? log_.SetFailure(why) : log_.SetRefused(why);
     return;
   }
   const Admission wanted = no_room || behind ? Admission::kFull : Admission::kOpen;
