@@ -35,12 +35,15 @@ class Server:
                                             stdout=log, stderr=log)
         for _ in range(400):
             try:
-                Connection(self.port).close()
-                return
+                connection = Connection(self.port)
+                ready = connection.call([b"EXISTS", b"k"])[0].startswith(b":")  # not while it is loading
+                connection.close()
+                if ready:
+                    return
             except OSError:
                 if self.process.poll() is not None:
                     break
-                time.sleep(0.05)
+            time.sleep(0.05)
         self.stop()
         sys.exit(f"{command[0]} does not come up:\n{open(self.log, errors='replace').read()}")
 
@@ -216,7 +219,7 @@ def main():
     with tempfile.TemporaryDirectory() as home:
         try:
             servers.append(Server([PEER, "--save", "", "--logfile", ""], home))
-            threads = [] if options.ours == PEER else ["--threads", str(options.threads)]
+            threads = [] if options.ours == PEER else ["--threads", str(options.threads), "--durability", "none"]
             servers.append(Server([options.ours, *threads], home))
             comparison = Comparison(*servers)
             for seed in range(options.seed, options.seed + options.cases):
