@@ -189,6 +189,7 @@ void Debug(Context& c) {
         "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", "
         "you can run it from a local connection, otherwise you need to set this option in the "
         "configuration file, and then restart the server.");
+  if (c.services.persistence.loading()) return c.reply.Error(errors::kLoading);
   size_t count = c.args.size();
   for (const Subcommand& subcommand : kSubcommands) {
     if (!EqualsIgnoreCase(subcommand.name, c.args[1])) continue;

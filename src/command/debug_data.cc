@@ -135,7 +135,7 @@ void DebugPopulate(Context& c) {
   }
   if (c.in_exec) return c.reply.Error("ERR DEBUG POPULATE cannot run inside a transaction");
   const engine::CommitLog& log = c.services.database.store().log;
-  if (log.admission() == engine::CommitLog::Admission::kFailed)
+  if (log.admission() >= engine::CommitLog::Admission::kRefused)
     return c.reply.Error(RefusedByLog(log.failure()));
   std::string prefix(c.args.size() > 3 ? c.args[3] : std::string_view("key"));
   std::unique_ptr<engine::Handle> handle = c.services.database.Attach();

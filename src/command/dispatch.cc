@@ -125,7 +125,7 @@ std::string Dispatcher::Refusal(const Session& session, const Command* command,
   if (settings.maxmemory_bytes.load(std::memory_order_relaxed) != 0 &&
       DeniedWhenFull(session, *command) && IsOutOfMemory()) [[unlikely]]
     return std::string(errors::kOom);
-  if (log_.admission() == engine::CommitLog::Admission::kFailed) [[unlikely]] {
+  if (log_.admission() >= engine::CommitLog::Admission::kRefused) [[unlikely]] {
     if (Writes(session, *command)) return RefusedByLog(log_.failure());
   }
   if (session.protocol == 2 && (command->flags & kAllowedInPubSub) == 0 &&

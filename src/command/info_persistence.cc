@@ -73,11 +73,11 @@ void AddOwn(const PersistenceFigures& p, const Services& services, InfoText* inf
   info->Add("snapshot_bytes", p.snapshot_last_bytes);
   info->Add("snapshot_versions_held_most", p.snapshot_versions_held_most);
   if (!p.log_on) return;
-  constexpr std::string_view kAdmissions[] = {"open", "full", "failed"};
+  constexpr std::string_view kAdmissions[] = {"open", "full", "refused", "failed"};
   info->Add("log_writers", kAdmissions[static_cast<size_t>(log.admission())]);
   info->Add("log_error", log.failure());
   info->Add("log_stamp", services.database.store().stamp.load(std::memory_order_relaxed));
-  info->Add("log_safe_stamp", log.safe());
+  info->Add("log_safe_stamp", p.log_switching ? 0 : log.safe());
   info->Add("log_durable_stamp", p.durable_stamp);
   info->Add("log_records", p.log_records);
   info->Add("log_bytes", p.log_bytes);

@@ -58,9 +58,12 @@ class PersistenceControl {
 
   // Whether the data is still being loaded: commands that need it are refused.
   virtual bool loading() const = 0;
+  // Also while a mode that was asked for is being brought about.
   virtual bool log_on() const = 0;
-  // Every commit up to it is on disk. Requires: log_on().
+  // Every commit up to it is on disk; 0 while a mode is being brought about.
   virtual engine::Stamp durable_stamp() const = 0;
+  // What has been recorded is put on disk soon.
+  virtual void RequestSync() = 0;
   virtual PersistenceFigures figures() const = 0;
 
   // A snapshot begins soon; a ticket for SnapshotEnded. Nullopt when one is being taken already and

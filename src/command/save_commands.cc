@@ -82,7 +82,9 @@ class ParkedWaitAof : public Parked {
   bool Step(Context& c) override {
     const int64_t now_ms = c.services.clock.now_ms();
     const bool durable = Durable(c);
-    if (now_ms < until_ms_ && !(durable && local_)) {
+    const bool hopeless = local_ && !c.services.persistence.log_on();
+    if (now_ms < until_ms_ && !(durable && local_) && !hopeless) {
+      c.services.persistence.RequestSync();
       look_at_ms_ = std::min(until_ms_, now_ms + kLookEveryMs);
       return false;
     }

@@ -98,6 +98,8 @@ void Shutdown(Context& c) {
   // Without a word the save points decide, as in Redis.
   if (nosave || (!save && c.services.config.save_points().empty()))
     return EndServer(c, mode, false);
+  // While the data is being loaded there is nothing that is not in files.
+  if (!save && c.services.persistence.loading()) return EndServer(c, mode, false);
   auto ticket = c.services.persistence.RequestSnapshot(/*again=*/true);
   if (!ticket.ok() && !force) return c.reply.Error(kShutdownFailed);
   if (!ticket.ok()) return EndServer(c, mode, false);

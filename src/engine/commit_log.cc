@@ -233,6 +233,14 @@ void CommitLog::SetFailure(std::string reason) {
   SetAdmission(failed ? Admission::kFailed : Admission::kOpen);
 }
 
+void CommitLog::SetRefused(std::string reason) {
+  {
+    std::lock_guard lock(failure_mutex_);
+    failure_ = std::move(reason);
+  }
+  SetAdmission(Admission::kRefused);
+}
+
 std::string CommitLog::failure() const {
   std::lock_guard lock(failure_mutex_);
   return failure_;

@@ -115,9 +115,10 @@ class CommitLog {
   static constexpr size_t kWakeBytes = 256 * 1024;
 
   enum class Admission : uint8_t {
-    kOpen,    // writers may go on
-    kFull,    // there is no room: writers wait until this changes
-    kFailed,  // the log cannot be written: writers are refused
+    kOpen,     // writers may go on
+    kFull,     // there is no room: writers wait until this changes
+    kRefused,  // there is no room and none in sight: writers are refused, the rest goes on
+    kFailed,   // the log cannot be written: writers are refused, and what is not safe stays so
   };
 
   // ---- Any thread.
@@ -151,6 +152,8 @@ class CommitLog {
   void SetAdmission(Admission admission);
   // Fails or mends the log; awaiting threads are told.
   void SetFailure(std::string reason);
+  // Refuses writers for this reason.
+  void SetRefused(std::string reason);
   // Sleeps until Wake, or `timeout_ms` is over.
   void WaitForWork(int64_t timeout_ms);
 

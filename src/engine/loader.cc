@@ -28,7 +28,8 @@ struct Loader::Part {
   std::vector<Node*> unlisted;   // nodes that are not in the list yet
   std::vector<Node*> emptied;    // nodes that lost their version, some more than once
   std::vector<Node*> deadlines;  // nodes that ever had a deadline, once each (Node::kFiled)
-  uint64_t appended = 0;         // nodes that are in the list
+  bool expected = false;
+  uint64_t appended = 0;  // nodes that are in the list
   int64_t keys = 0, keys_with_expiry = 0, bytes = 0;
 };
 
@@ -40,11 +41,17 @@ Loader::Loader(Database& database, Handle& handle, const ValueLoader& values)
 
 Loader::~Loader() = default;
 
+Status Loader::NoSuchDatabase(uint32_t db) const {
+  return Status::Error("it has a database " + std::to_string(db) + ", the server has " +
+                       std::to_string(parts_.size()) + " (option databases)");
+}
+
 Status Loader::Expect(uint32_t db, uint64_t keys) {
-  if (db >= parts_.size())
-    return Status::Error("it has a database " + std::to_string(db) + ", the server has " +
-                         std::to_string(parts_.size()) + " (option databases)");
-  parts_[db]->keyspace->index.Reserve(keys);
+  if (db >= parts_.size()) return NoSuchDatabase(db);
+  Part& part = *parts_[db];
+  if (part.expected || part.appender) return Status::Error("it has a database twice");
+  part.expected = true;
+  part.keyspace->index.Reserve(keys);
   return {};
 }
 
@@ -84,7 +91,7 @@ void Loader::SetHead(Part& part, Node* node, VersionPtr version) {
 
 Status Loader::Append(const Change& change, Stamp stamp) {
   if (change.kind != ChangeKind::kPut) return Status::Error("it has something else than a key");
-  if (change.db >= parts_.size()) return Expect(change.db, 0);
+  if (change.db >= parts_.size()) return NoSuchDatabase(change.db);
   Part& part = *parts_[change.db];
   if (!part.appender) {
     part.appender.emplace(part.keyspace->list);
@@ -119,7 +126,7 @@ Status Loader::Apply(Stamp stamp, std::string_view body) {
 
 Status Loader::ApplyChange(const Change& change, Stamp stamp) {
   if (change.kind == ChangeKind::kRoots) return ApplyRoots(change.roots);
-  if (change.db >= parts_.size()) return Expect(change.db, 0);
+  if (change.db >= parts_.size()) return NoSuchDatabase(change.db);
   Part& part = *parts_[change.db];
   const Key key(change.key);
   Node* node = part.keyspace->index.Find(key);
@@ -145,7 +152,7 @@ Status Loader::ApplyChange(const Change& change, Stamp stamp) {
 Status Loader::ApplyRoots(const std::vector<RootChange>& roots) {
   std::vector<std::unique_ptr<Part>> next(parts_.size());
   for (const RootChange& r : roots) {
-    if (r.db >= parts_.size()) return Expect(r.db, 0);
+    if (r.db >= parts_.size()) return NoSuchDatabase(r.db);
     if (next[r.db] != nullptr) return Status::Error("it changes a database twice at once");
     if (r.from == RootChange::kFresh) {
       next[r.db] = std::make_unique<Part>(database_.store().NextKeyspaceId());

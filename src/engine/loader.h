@@ -58,6 +58,7 @@ class Loader {
  private:
   struct Part;  // of one database
 
+  Status NoSuchDatabase(uint32_t db) const;
   Status ApplyChange(const Change& change, Stamp stamp);
   Status ApplyRoots(const std::vector<RootChange>& roots);
   // The version of a put, or null with a status.

@@ -88,7 +88,6 @@ bool Transaction::Apply() {
   publish_floor();
   std::unique_lock<std::mutex> serial(store_.conflicts.commit_mutex(), std::defer_lock);
   const bool tracking = store_.conflicts.tracking();
-  const bool recording = store_.log.recording();  // after the floor: who raises it waits for us
   if (tracking) {  // C1, C2; while waiting for the mutex nothing is in flight
     shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
 #ifndef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
@@ -96,6 +95,8 @@ bool Transaction::Apply() {
 #endif
     publish_floor();
   }
+  const bool recording =
+      store_.log.recording();  // after the last floor: who raises it waits for us
   Install(tracking);
   Stamp pi = kStampPending;
   bool committed = !serializable_ || PassesSafetyNet(&pi);

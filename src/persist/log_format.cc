@@ -65,8 +65,8 @@ std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
   auto header = DecodeHeader<SegmentHeader>(bytes, kSegmentMagic);
   if (header &&
       (header->header_bytes != kSegmentHeaderBytes || header->capacity < kSegmentBytesMin ||
-       header->number == 0 || header->first_record < kSegmentHeaderBytes ||
-       header->first_record > header->capacity))
+       header->capacity > kSegmentBytesMax || header->number == 0 ||
+       header->first_record < kSegmentHeaderBytes || header->first_record > header->capacity))
     return std::nullopt;
   return header;
 }

@@ -35,6 +35,7 @@ inline constexpr char kSnapshotMagic[8] = {'F', 'L', 'U', 'X', 'S', 'N', 'P', '1
 inline constexpr uint32_t kFormat = 1;
 inline constexpr uint64_t kSegmentHeaderBytes = 4096;
 inline constexpr uint64_t kSegmentBytesMin = 64 * 1024;
+inline constexpr uint64_t kSegmentBytesMax = 1 << 30;
 
 struct SegmentHeader {
   char magic[8] = {};

@@ -10,6 +10,8 @@ namespace fluxkv::persist {
 namespace {
 
 constexpr size_t kReadBytes = 1 << 20;
+constexpr size_t kAlwaysHashedBytes = 64 * 1024;
+constexpr uint64_t kHashedBytesMax = uint64_t{16} << 30;
 constexpr size_t kPlaceStep = 8;  // records begin at multiples of it
 constexpr std::string_view kWayOn =
     "; fluxkv-check shows the whole directory and can cut the log there, keeping a copy";
@@ -98,6 +100,7 @@ Result<std::unique_ptr<LogReader>> LogReader::Open(FileSystem& files, SegmentFil
   }
   if (!reader->segments_.empty()) {
     reader->offset_ = reader->segments_[0].header.first_record;
+    reader->valid_stamp_ = reader->segments_[0].header.base_stamp;
     reader->pieces_.push_back({0, {reader->segments_[0].header.number, reader->offset_}});
   }
   return reader;
@@ -199,7 +202,7 @@ Result<bool> LogReader::Next(LogRecord* record) {
     const size_t size = engine::RecordBytes(record->body.size());
     buffer_at_ += size;
     stream_at_ += size;
-    before = record->header.stamp;
+    before = valid_stamp_ = record->header.stamp;
     if (covered) continue;
     read_any_ = true;
     last_stamp_ = record->header.stamp;
@@ -222,7 +225,7 @@ Status LogReader::JudgeEnd() {
   // F2: who begins a segment before the end of the one before has all of that on disk.
   for (size_t i = 1; i < segments_.size(); ++i) {
     const SegmentHeader& header = segments_[i].header;
-    if (header.number > place.segment && header.base_stamp > last_stamp_ &&
+    if (header.number > place.segment && header.base_stamp > valid_stamp_ &&
         header.previous_end < segments_[i - 1].header.capacity)
       return Status::Error(PathOfPlace(place) + " at " + std::to_string(place.offset) +
                            ": the log is damaged: there is no valid record, but " +
@@ -277,16 +280,20 @@ Result<std::optional<LogPlace>> LogReader::FindClaim() {
     if (!got.ok()) return std::move(got).status();
     // A file cut short leaves zeros: the places behind it stay what they are.
   }
+  uint64_t hashed = 0;
   for (size_t at = kPlaceStep; at + sizeof(engine::RecordHeader) <= bytes.size();
        at += kPlaceStep) {
     engine::RecordHeader header;
     std::memcpy(&header, bytes.data() + at, sizeof(header));
-    if (header.synced_stamp <= last_stamp_ || header.stamp <= header.synced_stamp ||
+    if (header.synced_stamp <= valid_stamp_ || header.stamp <= header.synced_stamp ||
         header.stamp >= engine::kStampPending || header.body_bytes == 0 ||
         header.body_bytes > bytes.size() - at - sizeof(header))
       continue;
     const std::string_view record(bytes.data() + at,
                                   sizeof(header) + static_cast<size_t>(header.body_bytes));
+    // Clients can write what looks like large records into values, but not their checksums: they
+    // must not cost a start more than this.
+    if (record.size() > kAlwaysHashedBytes && (hashed += record.size()) > kHashedBytesMax) continue;
     if (RecordChecksum(record, log_id) != header.checksum) continue;
     size_t i = pieces.size() - 1;
     while (pieces[i].stream_begin > at) --i;

@@ -104,6 +104,7 @@ class LogReader {
   };
   std::vector<Piece> pieces_;  // where stretches of the stream are, latest last
   Stamp last_stamp_ = 0;       // of the last record returned, or the snapshot's
+  Stamp valid_stamp_ = 0;      // of the last valid record, covered by the snapshot or not
   bool read_any_ = false;
   LogEnd end_;
   std::optional<TornEnd> torn_;

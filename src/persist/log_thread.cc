@@ -285,6 +285,7 @@ void LogThread::SyncGroup() {
 
 bool LogThread::SyncIsDue() const {
   if (writer_.all_synced()) return false;
+  if (sync_wanted_.load(std::memory_order_relaxed)) return true;
   const auto reached = [](const std::atomic<int64_t>* limit, uint64_t now) {
     const int64_t value = limit->load(std::memory_order_relaxed);
     return value > 0 && now >= static_cast<uint64_t>(value);
@@ -302,6 +303,7 @@ void LogThread::SyncBeside() {
     return;
   }
   if (syncer_->busy() || !SyncIsDue()) return;
+  sync_wanted_.store(false, std::memory_order_relaxed);
   synced_at_ms_ = now_ms();
   beside_complete_ = writer_.all_written() ? complete_ : 0;
   beside_commits_ = std::exchange(unsynced_commits_, 0);
@@ -313,7 +315,7 @@ void LogThread::FinishBeside() {
   if (!ended) return;
   if (!failure_.empty()) return;  // its files are not trusted any more
   if (!ended->status.ok()) {
-    writer_.SetFailed();
+    writer_.SetSyncFailed();
     return Fail(ended->status);
   }
   writer_.EndSync(ended->job);
@@ -376,9 +378,9 @@ void LogThread::Admit() {
   }
   // Waiting for a snapshot that does not come would be for ever.
   if (no_room && !reason.empty()) {
-    if (log_.admission() != Admission::kFailed) {
+    if (log_.admission() != Admission::kRefused) {
       logger_.Warning("log: it is full, and the snapshot that would make room failed: {}", reason);
-      log_.SetFailure("the log is full and the snapshot failed: " + reason);
+      log_.SetRefused("the log is full and the snapshot failed: " + reason);
     }
     return;
   }
@@ -392,7 +394,7 @@ void LogThread::Admit() {
   } else {
     logger_.Notice("log: there is room again, writers go on");
   }
-  if (log_.admission() == Admission::kFailed) return log_.SetFailure("");
+  if (log_.admission() >= Admission::kRefused) log_.SetFailure("");
   log_.SetAdmission(wanted);
 }
 

@@ -81,6 +81,11 @@ class LogThread {
   Status Stop();
   // Everything may be answered. Requires: not running.
   void ReleaseReplies();
+  // Relaxed mode syncs soon, whatever the policy says. From any thread.
+  void RequestSync() {
+    sync_wanted_.store(true, std::memory_order_relaxed);
+    log_.Wake();
+  }
   bool running() const { return running_.load(); }
   void SetMode(Mode mode) { mode_.store(mode); }
   Mode mode() const { return mode_.load(); }
@@ -127,6 +132,7 @@ class LogThread {
   std::atomic<Mode> mode_{Mode::kNone};
   std::atomic<bool> running_{false};
   std::atomic<bool> stop_{false};
+  std::atomic<bool> sync_wanted_{false};
   std::atomic<bool> hold_{true};
   std::atomic<Stamp> snapshot_done_{0};
   std::atomic<uint64_t> bytes_begun_{0};  // behind the last snapshot when the one that runs began

@@ -12,6 +12,8 @@ namespace {
 
 // Kept for records to come: fresh memory costs page faults.
 constexpr size_t kBuffersBytesMax = 16 << 20;
+// Then the disk may refuse just this place.
+constexpr int kTriesInPlace = 3;
 
 Stamp StampAt(const std::string& bytes, size_t record) {
   Stamp stamp;
@@ -50,7 +52,7 @@ void LogWriter::Adopt(LogEnd end) {
   written_stamp_ = synced_stamp_ = end.last_stamp;
   needs_snapshot_ = end.needs_snapshot;
   unsynced_bytes_ = 0;
-  blocked_ = failed_ = needy_ = ending_ = false;
+  blocked_ = failed_ = distrusted_ = needy_ = ending_ = false;
 }
 
 LogEnd LogWriter::end() const {
@@ -62,9 +64,24 @@ LogEnd LogWriter::end() const {
   return end;
 }
 
+void LogWriter::Stop() {
+  current_.reset();
+  tail_number_ += tail_.size();
+  tail_.clear();
+  dirty_.clear();
+  pending_ = 0;
+  unsynced_bytes_ = 0;
+  at_ = written_place_ = synced_place_;
+  written_stamp_ = synced_stamp_;
+  blocked_ = failed_ = distrusted_ = false;
+}
+
 Status LogWriter::Begin(LogEnd end, int64_t time_ms) {
   Adopt(std::move(end));
   time_ms_ = time_ms;
+  // Of a log that was stopped there may be segments in which nothing was ever on disk.
+  Status untrusted = RemoveUntrusted();
+  if (!untrusted.ok()) return untrusted;
   // A kill leaves records that the system has and the disk has not; what is written now counts on
   // them.
   for (const SegmentInUse& s : used_) {
@@ -225,7 +242,7 @@ Status LogWriter::Sync() {
 #ifndef FLUXKV_PLANT_SKIP_SYNC
   Status status = job.Run();
   if (!status.ok()) {
-    failed_ = true;
+    SetSyncFailed();
     return status;
   }
 #endif
@@ -248,8 +265,21 @@ Status LogWriter::RemoveUntrusted() {
   return files_.SyncDirectory(directory_);
 }
 
+// After a failed write the files are what they were said to be: it is tried again in place, so that
+// records which were handed to the system stay there all the time.
+Status LogWriter::MendInPlace(int64_t time_ms) {
+  Status status = WritePending(time_ms);
+  if (status.ok()) status = Sync();
+  failed_ = !status.ok();
+  tries_in_place_ = failed_ ? tries_in_place_ + 1 : 0;
+  return status;
+}
+
 Status LogWriter::Mend(int64_t time_ms) {
   failed_ = true;
+  if (!distrusted_ && current_ != nullptr && tries_in_place_ < kTriesInPlace)
+    return MendInPlace(time_ms);
+  distrusted_ = true;
   current_.reset();
   dirty_.clear();
   at_ = written_place_ = synced_place_;
@@ -262,7 +292,8 @@ Status LogWriter::Mend(int64_t time_ms) {
   Status status = NextSegment(nullptr, time_ms, [this] { return RemoveUntrusted(); });
   if (status.ok()) status = WritePending(time_ms);
   if (status.ok()) status = Sync();
-  failed_ = !status.ok();
+  failed_ = distrusted_ = !status.ok();
+  tries_in_place_ = 0;
   return status;
 }
 

@@ -73,7 +73,7 @@ class LogWriter {
   Status Begin(LogEnd end, int64_t time_ms);
   bool begun() const { return current_ != nullptr; }
   // Gives up the open segment; what was written stays. Requires: nothing is unsynced.
-  void Stop() { current_.reset(); }
+  void Stop();
 
   // What a log is while nothing is written to it. Requires: not begun.
   void Adopt(LogEnd end);
@@ -88,8 +88,8 @@ class LogWriter {
   Status Sync();
   SyncJob BeginSync();
   void EndSync(const SyncJob& job);
-  // The job has failed, or Sync has.
-  void SetFailed() { failed_ = true; }
+  // The job has failed.
+  void SetSyncFailed() { failed_ = distrusted_ = true; }
   Status Mend(int64_t time_ms);
   // A snapshot with this stamp is on disk.
   Status SnapshotDone(Stamp stamp);
@@ -120,6 +120,7 @@ class LogWriter {
 
   Status WriteTail(int64_t time_ms);
   void KeepBuffer(std::string buffer);
+  Status MendInPlace(int64_t time_ms);
   Status WritePending(int64_t time_ms);
   Status NextSegment(const Chunk* chunk, int64_t time_ms,
                      const std::function<Status()>& before_name = {});
@@ -154,6 +155,8 @@ class LogWriter {
   size_t buffers_bytes_ = 0;
   bool blocked_ = false;
   bool failed_ = false;
+  bool distrusted_ = false;  // what is behind the last sync may not be what was written
+  int tries_in_place_ = 0;
   bool ending_ = false;
 };
 

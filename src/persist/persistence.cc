@@ -1,6 +1,8 @@
 #include "persist/persistence.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include <sys/random.h>
 
@@ -86,6 +88,7 @@ Status Persistence::EnsureDirectory() {
   std::lock_guard lock(directory_mutex_);
   if (has_directory_.load()) return {};
   Status status = OpenDirectory();
+  if (status.ok()) status = RefuseForeignFiles();
   if (status.ok()) status = TidyDirectory();
   if (status.ok()) {
     has_directory_.store(true);
@@ -93,6 +96,18 @@ Status Persistence::EnsureDirectory() {
     lock_.reset();
   }
   return status;
+}
+
+// Data that came into the directory after the start was not loaded, and would be overwritten.
+Status Persistence::RefuseForeignFiles() {
+  auto names = files_.List(options_.directory);
+  if (!names.ok()) return std::move(names).status();
+  for (const std::string& name : names.value()) {
+    if (SegmentNumber(name) || SnapshotStamp(name))
+      return Status::Error(options_.directory + "/" + name +
+                           " was not there when the server started; a restart loads it");
+  }
+  return {};
 }
 
 Status Persistence::Load() {
@@ -221,7 +236,21 @@ Status Persistence::SetMode(Mode mode) {
   if (before == Mode::kNone) return SwitchOn(mode);
   log_thread_->SetMode(mode);
   database_.store().log.Wake();
-  return {};
+  if (mode != Mode::kFull) return {};
+  // What was acknowledged as written is on disk before the mode counts as in force (D4).
+  const engine::Stamp now = database_.store().stamp.load();
+  if (WaitFor([&] { return log_thread_->figures().durable_stamp.load() >= now; })) return {};
+  return Status::Error(database_.store().log.failure());
+}
+
+// False when the log has failed before.
+bool Persistence::WaitFor(const std::function<bool()>& reached) const {
+  const engine::CommitLog& log = database_.store().log;
+  while (!reached()) {
+    if (log.admission() == engine::CommitLog::Admission::kFailed) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
 }
 
 Status Persistence::SwitchOn(Mode mode) {
@@ -246,9 +275,13 @@ Status Persistence::SwitchOn(Mode mode) {
   }
   if (status.ok()) {
     log_thread_->HoldReplies();
-    // Before that, replies did not wait; what they told of belongs to the promise, though the log
-    // may be full and the snapshot older.
-    WaitUntilSafe(store.stamp.load());
+    store.log.Wake();
+    // Nobody answers from what is not safe any more (D4).
+    const engine::Stamp now = store.stamp.load();
+    if (!WaitFor([&] {
+          return store.log.safe() != engine::CommitLog::kEverything && store.log.IsSafe(now);
+        }))
+      status = Status::Error(store.log.failure());
   } else {
     store.log.SetRecording(false);
     store.WaitInFlight();
@@ -344,7 +377,7 @@ void Persistence::OnIdle() {
 }
 
 engine::Stamp Persistence::durable_stamp() const {
-  return log_thread_->running() ? log_thread_->figures().durable_stamp.load() : 0;
+  return log_thread_->running() && !switching() ? log_thread_->figures().durable_stamp.load() : 0;
 }
 
 // ---- For tests
@@ -368,7 +401,7 @@ Status Persistence::ReloadSnapshot() {
   if (!status.ok()) return status;
   loader.Install(clock_.now_ms(), &exclusive);
   OnSnapshotDone(reader.value()->header().stamp);
-  return {};
+  return snapshotter_->RemoveOlder(reader.value()->header().stamp);
 }
 
 Status Persistence::ReloadLog() {
@@ -377,6 +410,8 @@ Status Persistence::ReloadLog() {
   engine::Handle::Scope in_epoch(*handle);
   engine::Transaction exclusive(*handle);
   exclusive.BeginExclusive();
+  // None ends, and so none lets go of files, while they are read.
+  const auto no_snapshots = snapshotter_->HoldFiles();
   if (snapshotter_->busy()) return Status::Error("a snapshot is being taken");
   const engine::Stamp until = database_.store().stamp.load();
   WaitUntilSafe(until);

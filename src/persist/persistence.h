@@ -100,6 +100,9 @@ class Persistence {
   Status ReloadLog();
 
   engine::Stamp durable_stamp() const;
+  void RequestSync() {
+    if (log_thread_->running()) log_thread_->RequestSync();
+  }
   // Commits since the last snapshot.
   uint64_t changes_since_snapshot() const;
   const LogFigures& log_figures() const { return log_thread_->figures(); }
@@ -121,6 +124,8 @@ class Persistence {
   Status BeginLog(LogEnd end, engine::Stamp after, bool hold, Mode mode);
   Status SwitchOn(Mode mode);
   Status SwitchOff();
+  bool WaitFor(const std::function<bool()>& reached) const;
+  Status RefuseForeignFiles();
   // Or until the log has failed.
   void WaitUntilSafe(engine::Stamp stamp);
   void OnIdle();

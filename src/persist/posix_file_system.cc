@@ -32,7 +32,8 @@ class PosixFile : public File {
       ssize_t written =
           ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return SystemError("write at " + std::to_string(offset) + " to", path_);
+      if (written == 0) errno = EIO;  // it must not be tried for ever
+      if (written <= 0) return SystemError("write at " + std::to_string(offset) + " to", path_);
       bytes.remove_prefix(static_cast<size_t>(written));
       offset += static_cast<uint64_t>(written);
     }

@@ -10,6 +10,7 @@ namespace fluxkv::persist {
 Status LoadSnapshot(SnapshotReader& reader, const std::string& path, engine::Loader& loader,
                     RecoveryProgress* progress, uint64_t* keys) {
   const Stamp stamp = reader.header().stamp;
+  const uint64_t keys_max = reader.size() / sizeof(engine::ChangeHeader);
   engine::Change change;
   for (;;) {
     const uint64_t offset = reader.offset();
@@ -21,7 +22,7 @@ Status LoadSnapshot(SnapshotReader& reader, const std::string& path, engine::Loa
     if (block.value().kind == BlockKind::kEnd) return {};
     Status status;
     if (block.value().kind == BlockKind::kDatabase)
-      status = loader.Expect(block.value().db, block.value().keys);
+      status = loader.Expect(block.value().db, std::min(block.value().keys, keys_max));
     engine::ChangeReader changes(block.value().body);
     while (status.ok() && changes.Next(&change)) {
       status = loader.Append(change, stamp);
@@ -68,6 +69,10 @@ Result<Recovered> Recover(FileSystem& files, const std::string& directory, engin
     auto opened = SnapshotReader::Open(files, *recovered.snapshot);
     if (!opened.ok()) return std::move(opened).status();
     snapshot = std::move(opened.value());
+    if (SnapshotName(snapshot->header().stamp) !=
+        recovered.snapshot->substr(recovered.snapshot->rfind('/') + 1))
+      return Status::Error(*recovered.snapshot + ": the snapshot's name and its stamp (" +
+                           std::to_string(snapshot->header().stamp) + ") differ; rename it back");
     recovered.log_id = snapshot->header().log_id;
     recovered.stamp = recovered.snapshot_stamp = snapshot->header().stamp;
     recovered.newest_time_ms = recovered.snapshot_time_ms = snapshot->header().time_ms;

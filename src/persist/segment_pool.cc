@@ -21,6 +21,7 @@ Status SegmentPool::FindSpares() {
   auto names = files_.List(directory_);
   if (!names.ok()) return std::move(names).status();
   std::lock_guard lock(mutex_);
+  spares_.clear();
   for (const std::string& name : names.value()) {
     if (!IsSpareName(name)) continue;
     auto file = files_.Open(PathOf(name), OpenMode::kRead);
@@ -93,12 +94,8 @@ Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path, std::st
   if (status.ok() && before_name) status = before_name();
   if (status.ok()) status = files_.Rename(spare, path);
   if (!status.ok()) {
-    if (is_new) {
-      static_cast<void>(files_.Remove(spare));  // the first error is the one to tell
-    } else {
-      std::lock_guard lock(mutex_);
-      spares_.push_back(spare);
-    }
+    // One that is bad or gone must not be met again; the first error is the one to tell.
+    static_cast<void>(files_.Remove(spare));
     return status;
   }
   status = files_.SyncDirectory(directory_);
@@ -114,6 +111,7 @@ Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path, std::st
 
 Status SegmentPool::Give(const std::string& path, size_t in_use) {
   std::lock_guard lock(mutex_);
+  if (!files_.Exists(path)) return {};  // somebody took it away: no reason to keep the others
   auto file = files_.Open(path, OpenMode::kRead);
   if (!file.ok()) return std::move(file).status();
   auto size = file.value()->Size();

@@ -82,6 +82,11 @@ class Snapshotter {
   // Writes a snapshot of what `transaction`, a copy (Transaction::BeginCopy), sees, and ends it.
   Result<std::string> Write(engine::Handle& handle, engine::Transaction& transaction);
 
+  // Removes the snapshots before this one.
+  Status RemoveOlder(engine::Stamp stamp);
+  // No snapshot is written while it is held.
+  std::unique_lock<std::mutex> HoldFiles() { return std::unique_lock(write_mutex_); }
+
   const SnapshotFigures& figures() const { return figures_; }
   SnapshotFigures& figures() { return figures_; }
 
@@ -95,7 +100,6 @@ class Snapshotter {
                                           : hooks_.key_delay_us->load(std::memory_order_relaxed);
   }
   void DelayKeys(uint64_t keys) const;
-  Status RemoveOlder(engine::Stamp stamp);
 
   engine::Database& database_;
   FileSystem& files_;

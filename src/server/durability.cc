@@ -61,7 +61,10 @@ Status Durability::Open() {
       persist::Persistence::Open(files_, std::move(options), database_, values_, clock_, log_);
   if (!opened.ok()) return std::move(opened).status();
   persistence_ = std::move(opened.value());
-  return {};
+  if (ModeOf(start.durability) == persist::Mode::kNone) return {};
+  // The directory's own name is on disk before anything in it counts.
+  const size_t slash = start.data_dir.rfind('/');
+  return files_.SyncDirectory(slash == 0 ? "/" : start.data_dir.substr(0, slash));
 }
 
 Status Durability::Load() {
@@ -156,7 +159,13 @@ bool Durability::ReloadEnded(uint64_t ticket, Status* result) {
 // ---- For commands
 
 bool Durability::log_on() const {
-  return !loading() && persistence_->mode() != persist::Mode::kNone;
+  if (loading()) return false;
+  return persistence_->mode() != persist::Mode::kNone ||
+         config_.settings().durability() != config::Durability::kNone;
+}
+
+void Durability::RequestSync() {
+  if (!loading()) persistence_->RequestSync();
 }
 
 engine::Stamp Durability::durable_stamp() const {
@@ -164,6 +173,7 @@ engine::Stamp Durability::durable_stamp() const {
 }
 
 Result<std::optional<uint64_t>> Durability::RequestSnapshot(bool again) {
+  if (loading()) return Status::Error("the data is being loaded");
   return persistence_->RequestSnapshot(again);
 }
 
@@ -208,7 +218,7 @@ command::PersistenceFigures Durability::figures() const {
 void Durability::AddLogFigures(command::PersistenceFigures* figures) const {
   command::PersistenceFigures& f = *figures;
   const persist::LogFigures& l = persistence_->log_figures();
-  f.log_on = log_on();
+  f.log_on = persistence_->mode() != persist::Mode::kNone;
   f.log_full_mode = persistence_->mode() == persist::Mode::kFull;
   f.log_switching = persistence_->switching();
   f.log_records = l.records.load();

@@ -49,6 +49,7 @@ class Durability : public command::PersistenceControl {
   bool loading() const override { return !started_.load(std::memory_order_acquire); }
   bool log_on() const override;
   engine::Stamp durable_stamp() const override;
+  void RequestSync() override;
   command::PersistenceFigures figures() const override;
   Result<std::optional<uint64_t>> RequestSnapshot(bool again) override;
   bool SnapshotEnded(uint64_t ticket, Status* result) override;

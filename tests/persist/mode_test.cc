@@ -117,13 +117,13 @@ TEST_CASE("modes: the snapshot that a change took is missed when somebody remove
 }
 
 TEST_CASE("modes: a save point in mode none makes the directory while a log is switched on") {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 8; ++round) {
     LossyFileSystem files;
     Life life(files, {.mode = Mode::kNone});
     life.save_points = {{0, 1}};
     REQUIRE(life.Start() == "");
     life.Set(0, "a", "1");
-    std::this_thread::sleep_for(std::chrono::milliseconds(round * 10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(round * 15));
     REQUIRE(Switch(life, Mode::kFull) == "");
     REQUIRE(life.WaitSafe(life.Set(0, "b", "2")));
     CHECK(Load(*files.Crash(1)).contents == life.Contents());

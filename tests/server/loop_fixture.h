@@ -95,6 +95,7 @@ class LoopFixture {
     bool loading() const override { return false; }
     bool log_on() const override { return true; }
     engine::Stamp durable_stamp() const override { return 0; }
+    void RequestSync() override {}
     command::PersistenceFigures figures() const override { return {}; }
     Result<std::optional<uint64_t>> RequestSnapshot(bool) override {
       return Status::Error("there is no data directory");
