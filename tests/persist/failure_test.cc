@@ -223,7 +223,8 @@ TEST_CASE("failure: a full log whose snapshot fails refuses writers, until one s
     stamp = life.Set(0, "key" + std::to_string(i % 20), std::string(3000, 'v'));
     life.log().Wake();
   }
-  REQUIRE(life.WaitAdmission(Admission::kFailed));
+  REQUIRE(life.WaitAdmission(Admission::kRefused));
+  REQUIRE(life.WaitSafe(stamp));  // what was let in is not refused
   CHECK(life.log().failure().find("the log is full and the snapshot failed") != std::string::npos);
   CHECK(life.log().failure().find(kNoSpace) != std::string::npos);
   CheckCrash(*files.Crash(1), life.history, life.safe());
