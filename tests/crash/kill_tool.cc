@@ -97,6 +97,8 @@ class Run {
   void CompareSizes(wire::Client& client,
                     const std::map<uint32_t, std::pair<int64_t, int64_t>>& keys_of);
   void Drive(Ending ending);
+  void Disturb(wire::Client& control, Ending ending);
+  void End(Ending ending);
   void ChangeModes(wire::Client& control);
   void Reload(wire::Client& control);
   // Looks at the directory's size for so long, or until `until` is true.
@@ -292,7 +294,21 @@ void Run::Reload(wire::Client& control) {
 
 void Run::Drive(Ending ending) {
   Load load(server_->port(), owners_, kThreads);
-  wire::Client control(server_->port());
+  try {
+    wire::Client control(server_->port());
+    Disturb(control, ending);
+    End(ending);
+  } catch (const std::runtime_error& error) {
+    const bool alive = server_->Alive();
+    Problem(fmt::format("{}; the server {}", error.what(), alive ? "is silent" : "has ended"));
+    server_->Kill();  // or the load never ends
+  }
+  load.End();
+  if (!load.problem().empty()) Problem(load.problem());
+}
+
+// What goes on beside the load, up to the moment of the end.
+void Run::Disturb(wire::Client& control, Ending ending) {
   const auto never = [] { return false; };
   if (Below(2) == 0) {
     Watch(Between(0, cycle_ms_ / 2), never);
@@ -322,6 +338,9 @@ void Run::Drive(Ending ending) {
     Watch(cycle_ms_, [&] { return snapshots() != files; });
     if (Below(2) == 0) SleepMs(Between(0, 10));
   }
+}
+
+void Run::End(Ending ending) {
   if (ending == Ending::kTerm) {
     const int code = server_->Stop();
     if (code != 0) Problem(fmt::format("the server ended with {}", code));
@@ -330,8 +349,6 @@ void Run::Drive(Ending ending) {
     server_->Kill();
     ++totals_.kills;
   }
-  load.End();
-  if (!load.problem().empty()) Problem(load.problem());
 }
 
 // What was left must be a directory from which a start is possible, in the eyes of fluxkv-check.
@@ -369,14 +386,7 @@ bool Run::Cycle() {
   }
   ++totals_.cycles;
   const auto ending = static_cast<Ending>(Below(5));
-  try {
-    Drive(ending);
-  } catch (const std::runtime_error& error) {
-    // It is not there any more, or silent.
-    const bool alive = server_->Alive();
-    Problem(fmt::format("{}; the server {}", error.what(), alive ? "is silent" : "has ended"));
-    server_->Kill();
-  }
+  Drive(ending);
   output_before_ = server_->Output();
   server_.reset();
   CopyDirectory(Data(), Before());
