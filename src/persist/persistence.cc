@@ -410,12 +410,13 @@ Status Persistence::ReloadLog() {
   engine::Handle::Scope in_epoch(*handle);
   engine::Transaction exclusive(*handle);
   exclusive.BeginExclusive();
-  // None ends, and so none lets go of files, while they are read.
-  const auto no_snapshots = snapshotter_->HoldFiles();
-  if (snapshotter_->busy()) return Status::Error("a snapshot is being taken");
   const engine::Stamp until = database_.store().stamp.load();
   WaitUntilSafe(until);
   if (!database_.store().log.IsSafe(until)) return Status::Error(database_.store().log.failure());
+  // None ends, and so none lets go of files, while they are read. Only from here on: a full log
+  // needs one before everything is safe.
+  const auto no_snapshots = snapshotter_->HoldFiles();
+  if (snapshotter_->busy()) return Status::Error("a snapshot is being taken");
   // Behind a snapshot that was taken just now, segments may go while they are read.
   for (int tries_left = kReloadTries - 1;; --tries_left) {
     engine::Loader loader(database_, *handle, values_);
