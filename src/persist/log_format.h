@@ -105,6 +105,7 @@ std::string SpareName(uint64_t number);
 bool IsSpareName(std::string_view name);
 
 inline constexpr std::string_view kSnapshotTemporaryName = "snapshot.tmp";
+inline constexpr std::string_view kLogTemporaryName = "log.tmp";
 inline constexpr std::string_view kLockName = "lock";
 
 }  // namespace fluxkv::persist

@@ -80,7 +80,7 @@ Status LogWriter::Begin(LogEnd end, int64_t time_ms) {
   Adopt(std::move(end));
   time_ms_ = time_ms;
   // Of a log that was stopped there may be segments in which nothing was ever on disk.
-  Status untrusted = RemoveUntrusted();
+  Status untrusted = RemoveSegments(synced_place_.segment + 1);
   if (!untrusted.ok()) return untrusted;
   // A kill leaves records that the system has and the disk has not; what is written now counts on
   // them.
@@ -112,7 +112,7 @@ Stamp LogWriter::LastStampBefore(const Chunk& chunk) const {
 
 // `chunk` is what will be written next, null at the start of a log.
 Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms,
-                              const std::function<Status()>& before_name) {
+                              const std::function<Status(File&)>& fill) {
   const uint64_t number = at_.segment + 1;
   const uint64_t record_left = chunk == nullptr ? 0 : RecordBytesLeft(*chunk);
   SegmentHeader header;
@@ -126,7 +126,7 @@ Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms,
   header.time_ms = time_ms;
   std::string block = Encode(header);
   block.resize(kSegmentHeaderBytes);
-  auto file = pool_.Take(PathOf(number), block, before_name);
+  auto file = pool_.Take(PathOf(number), block, fill);
   if (!file.ok()) return std::move(file).status();
   used_.push_back({number, PathOf(number), header.base_stamp, header.capacity});
   current_ = std::move(file.value());
@@ -250,19 +250,31 @@ Status LogWriter::Sync() {
   return {};
 }
 
-// Every segment behind the last sync, those that were taken and could not be begun as well.
-Status LogWriter::RemoveUntrusted() {
-  while (!used_.empty() && used_.back().number > synced_place_.segment) used_.pop_back();
+// Those with this number and above, those that were taken and could not be begun as well.
+Status LogWriter::RemoveSegments(uint64_t from) {
+  while (!used_.empty() && used_.back().number >= from) used_.pop_back();
   auto names = files_.List(directory_);
   if (!names.ok()) return std::move(names).status();
   // From the last one on, so that a crash in between leaves no gap.
   for (auto name = names.value().rbegin(); name != names.value().rend(); ++name) {
     const auto number = SegmentNumber(*name);
-    if (!number || *number <= synced_place_.segment) continue;
+    if (!number || *number < from) continue;
     Status status = files_.Remove(PathOf(*number));
     if (!status.ok()) return status;
   }
   return files_.SyncDirectory(directory_);
+}
+
+Status LogWriter::WriteTailInto(File& file) const {
+  uint64_t at = kSegmentHeaderBytes;
+  for (const Chunk& chunk : tail_) {
+#ifndef FLUXKV_PLANT_FORGET_TAIL
+    Status status = file.WriteAt(at, chunk.bytes);
+    if (!status.ok()) return status;
+#endif
+    at += chunk.size;
+  }
+  return file.Sync();
 }
 
 // After a failed write the files are what they were said to be: it is tried again in place, so that
@@ -282,14 +294,28 @@ Status LogWriter::Mend(int64_t time_ms) {
   distrusted_ = true;
   current_.reset();
   dirty_.clear();
+  while (!used_.empty() && used_.back().number > synced_place_.segment) used_.pop_back();
   at_ = written_place_ = synced_place_;
   written_stamp_ = synced_stamp_;
   pending_ = 0;
-#ifdef FLUXKV_PLANT_FORGET_TAIL
-  pending_ = tail_.size();
-#endif
   for (Chunk& chunk : tail_) chunk.written = 0;
-  Status status = NextSegment(nullptr, time_ms, [this] { return RemoveUntrusted(); });
+  const uint64_t number = synced_place_.segment + 1;
+  // With the zeros behind, so that what the next segment held does not follow.
+  const bool fits =
+      unsynced_bytes_ + sizeof(engine::RecordHeader) <= pool_.segment_bytes() - kSegmentHeaderBytes;
+  Status status = NextSegment(nullptr, time_ms, [&](File& file) {
+    return fits ? WriteTailInto(file) : RemoveSegments(number);
+  });
+  if (status.ok() && fits) {
+    for (; pending_ < tail_.size(); ++pending_) {
+      Chunk& chunk = tail_[pending_];
+      chunk.written = chunk.size;
+      at_.offset += chunk.size;
+      written_stamp_ = chunk.last;
+    }
+    written_place_ = at_;
+    status = RemoveSegments(number + 1);
+  }
   if (status.ok()) status = WritePending(time_ms);
   if (status.ok()) status = Sync();
   failed_ = distrusted_ = !status.ok();

@@ -6,9 +6,10 @@
 //   status = writer.Sync();                     // synced_stamp() has risen
 //
 // W1. What was given to Append is kept in memory (the tail) until it is on disk.
-// W2. After an error the segments behind the last sync are not trusted: Mend removes them and
-//     writes the tail afresh into a new segment, which says where the trusted stream ends. Nothing
-//     is removed before the disk has taken that segment's header.
+// W2. After an error the segments behind the last sync are not trusted: Mend writes the tail afresh
+//     into a new segment, which says where the trusted stream ends, and removes them. A tail that
+//     fits into one segment is on disk before that has its name, so that a kill at any time finds
+//     what the system had been given.
 // W3. A segment is given back to the pool only when every record that begins in it, or before, is
 //     in a snapshot that is on disk.
 // W4. No more segments than the pool has are used, but for a record that is larger than one, and at
@@ -122,9 +123,10 @@ class LogWriter {
   Status MendInPlace(int64_t time_ms);
   Status WritePending(int64_t time_ms);
   Status NextSegment(const Chunk* chunk, int64_t time_ms,
-                     const std::function<Status()>& before_name = {});
+                     const std::function<Status(File&)>& fill = {});
   Status LeaveNeedy();
-  Status RemoveUntrusted();
+  Status RemoveSegments(uint64_t from);
+  Status WriteTailInto(File& file) const;
   static uint64_t RecordBytesLeft(const Chunk& chunk);
   Stamp LastStampBefore(const Chunk& chunk) const;
   std::string PathOf(uint64_t number) const;

@@ -23,6 +23,10 @@ Status SegmentPool::FindSpares() {
   std::lock_guard lock(mutex_);
   spares_.clear();
   for (const std::string& name : names.value()) {
+    if (name == kLogTemporaryName) {
+      Status status = files_.Remove(PathOf(name));
+      if (!status.ok()) return status;
+    }
     if (!IsSpareName(name)) continue;
     auto file = files_.Open(PathOf(name), OpenMode::kRead);
     if (!file.ok()) return std::move(file).status();
@@ -70,32 +74,41 @@ std::string SegmentPool::NewSparePath() {
   return path;
 }
 
-Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path, std::string_view header,
-                                                const std::function<Status()>& before_name) {
-  std::string spare;
-  bool is_new = false, given = false;
+Result<std::unique_ptr<File>> SegmentPool::OpenSpare(const std::string& spare,
+                                                     const std::string& as) {
+  Status status;
+  if (as != spare) status = files_.Rename(spare, as);
+  // Else after a crash it could be there under a former name, with what is written to it now.
+  bool given;
   {
     std::lock_guard lock(mutex_);
     given = given_;
+  }
+  if (status.ok() && (given || as != spare)) status = files_.SyncDirectory(directory_);
+  if (!status.ok()) return status;
+  return files_.Open(as, OpenMode::kReadWrite);
+}
+
+Result<std::shared_ptr<File>> SegmentPool::Take(const std::string& path, std::string_view header,
+                                                const std::function<Status(File&)>& fill) {
+  std::string spare;
+  bool is_new = false;
+  {
+    std::lock_guard lock(mutex_);
     is_new = spares_.empty();
     spare = is_new ? NewSparePath() : spares_.back();
     if (!is_new) spares_.pop_back();
   }
-  const auto opened = [&]() -> Result<std::unique_ptr<File>> {
-    if (is_new) return CreateFilled(spare);
-    // Else after a crash it could be there under its former name, with the header of a later one.
-    Status status = given ? files_.SyncDirectory(directory_) : Status();
-    if (!status.ok()) return status;
-    return files_.Open(spare, OpenMode::kReadWrite);
-  };
-  auto file = opened();
+  const std::string as = fill ? PathOf(std::string(kLogTemporaryName)) : spare;
+  auto file = is_new ? CreateFilled(as) : OpenSpare(spare, as);
   Status status = file.ok() ? file.value()->WriteAt(0, header) : std::move(file).status();
   if (status.ok()) status = file.value()->Sync();
-  if (status.ok() && before_name) status = before_name();
-  if (status.ok()) status = files_.Rename(spare, path);
+  if (status.ok() && fill) status = fill(*file.value());
+  if (status.ok()) status = files_.Rename(as, path);
   if (!status.ok()) {
     // One that is bad or gone must not be met again; the first error is the one to tell.
-    static_cast<void>(files_.Remove(spare));
+    for (const std::string& left : {as, spare})
+      if (files_.Exists(left)) static_cast<void>(files_.Remove(left));
     return status;
   }
   status = files_.SyncDirectory(directory_);

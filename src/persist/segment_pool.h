@@ -28,14 +28,15 @@ class SegmentPool {
   // `files_max`: as many files, in use or spare, are kept.
   SegmentPool(FileSystem& files, std::string directory, uint64_t segment_bytes, size_t files_max);
 
-  // Looks for spare files; removes those of another size. Before anything else.
+  // Looks for spare files; removes those of another size, and half-made ones. Before anything else.
   Status FindSpares();
   // A file of segment_bytes under the name `path`; what is behind `header` is old or zero. The
   // header is on disk before the name is, so that a file never has the name of one segment and the
   // header of another, or half of one.
-  // `before_name` is called between.
+  // `fill` writes and syncs what else is to be there by then; for as long the file has a name that
+  // the next start removes, so that no spare ever holds what was given up.
   Result<std::shared_ptr<File>> Take(const std::string& path, std::string_view header,
-                                     const std::function<Status()>& before_name = {});
+                                     const std::function<Status(File&)>& fill = {});
   // The file is a spare from now on, or is removed when `in_use` others and the spares are enough.
   Status Give(const std::string& path, size_t in_use);
   // Makes a spare if there is none and `in_use` leaves room for one; for a thread that has time.
@@ -48,6 +49,7 @@ class SegmentPool {
  private:
   Result<std::unique_ptr<File>> CreateFilled(const std::string& path);
   std::string NewSparePath();  // Requires: mutex_
+  Result<std::unique_ptr<File>> OpenSpare(const std::string& spare, const std::string& as);
   std::string PathOf(const std::string& name) const { return directory_ + "/" + name; }
 
   FileSystem& files_;

@@ -54,7 +54,7 @@ struct Faulty {
     REQUIRE(life.WaitSafe(life.Random(random)));
     const std::string reason = operation == Operation::kSync ? kBroken : kNoSpace;
     const bool in_segment = operation == Operation::kWrite || operation == Operation::kSync;
-    files.Fail(operation, 1, once, reason, in_segment ? "log-" : "");
+    files.Fail(operation, 1, once, reason, in_segment ? "data/log" : "");
     REQUIRE(CommitUntilFailed(life, random));
     if (!once) CHECK(life.log().failure().find(reason) != std::string::npos);
     CHECK(life.persistence->log_figures().failures.load() >= 1);
@@ -145,8 +145,7 @@ TEST_CASE("failure: what a log could not sync at its end is an error, and stays 
   LossyFileSystem files;
   Life life(files, {.mode = Mode::kFull});
   REQUIRE(life.Start() == "");
-  files.Fail(Operation::kSync, 1, /*once=*/false, kBroken, "log-");
-  files.Fail(Operation::kSync, 1, /*once=*/false, kBroken, "spare-");
+  files.Fail(Operation::kSync, 1, /*once=*/false, kBroken);
   const Stamp stamp = life.Set(0, "key", "value");
   CHECK(life.Stop().find(kBroken) != std::string::npos);
   CHECK(!life.log().IsSafe(stamp));
