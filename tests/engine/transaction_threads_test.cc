@@ -100,11 +100,14 @@ void Transfer(Session& session, std::mt19937_64& random) {
 }
 
 int64_t SumOf(Transaction& txn) {
+  // A transaction that only reads looks at its keys again in Validate: their bytes stay.
+  static const std::vector<std::string> kNames = [] {
+    std::vector<std::string> names;
+    for (uint64_t i = 0; i < kAccounts; ++i) names.push_back(Account(i));
+    return names;
+  }();
   int64_t sum = 0;
-  for (uint64_t i = 0; i < kAccounts; ++i) {
-    const std::string name = Account(i);
-    sum += Number(txn.Get(0, Key(name)));
-  }
+  for (const std::string& name : kNames) sum += Number(txn.Get(0, Key(name)));
   return sum;
 }
 
