@@ -13,11 +13,9 @@
 //     and then no slot is at or below S <= T, every record with a stamp <= S has been queued.
 // D2. Queued stamps of one thread rise; Take returns records in the order of their stamps.
 // D3. safe() never falls while the log is recording. Every commit at or below it will be found
-// again
-//     after a crash of the kind that the durability mode speaks of.
+//     again after a crash of the kind that the durability mode speaks of.
 // D4. Who answers from a version with a stamp above safe(), or from the absence of a key that such
-// a
-//     commit removed, holds the answer back. The collector buries no tombstone above safe(), so a
+//     a commit removed, holds the answer back. The collector buries no tombstone above safe(), so a
 //     key without a node was absent in what is safe.
 // D5. Await raises `wanted` and then reads safe(); SetSafe raises safe() and then reads `wanted`
 //     (all seq_cst): one of the two sees the other. The same holds of SetAdmission and who reads
