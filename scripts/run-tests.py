@@ -199,6 +199,7 @@ def main():
     steps = [s for s in all_steps() if (s.name.startswith(prefixes) if prefixes else not s.on_demand)]
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     passed = failed = 0
+    red = []
     done, start = set(), time.time()
     if not steps:
         print("no such step: " + " ".join(prefixes))
@@ -212,9 +213,12 @@ def main():
         note = f"   (built in {build_s:.0f} s)" if build_s >= 1 else ""
         print(f"{step.name:34} {good:5} passed {bad:3} failed {time.time() - began:7.1f} s  {verdict}{note}", flush=True)
         if bad:
+            red.append(step.name)
             tail(log)
             print(f"    (all of it: {log})", flush=True)
     print(f"{time.time() - start:.0f} s in all; logs in {LOGS}/")
+    if red:
+        print(f"failed: {' '.join(red)}")
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed or not passed else 0)
 

@@ -194,12 +194,13 @@ Stamp Life::Swap(uint32_t a, uint32_t b) {
 }
 
 Stamp Life::ClearAndSwap(uint32_t a, uint32_t b, const std::string& key, const std::string& text) {
+  const std::string third = key + "3";
   session->txn().BeginExclusive();
   session->txn().Put(b, engine::Key(key), StringValue(text + "1", engine::kNoExpiry));
   session->txn().ClearDatabase(a);
   session->txn().Put(a, engine::Key(key), StringValue(text + "2", engine::kNoExpiry));
   session->txn().SwapDatabases(a, b);
-  session->txn().Put(b, engine::Key(key + "3"), StringValue(text, engine::kNoExpiry));
+  session->txn().Put(b, engine::Key(third), StringValue(text, engine::kNoExpiry));
   const Stamp stamp = session->Finish();
   history.Add(stamp, [=](TestContents& c) {
     c[b][key] = {text + "1", engine::kNoExpiry};
