@@ -328,7 +328,8 @@ TEST_CASE("check: random damage; a start says the same, and accepts what was rep
       }
     }
     std::map<std::string, std::string> before;
-    for (const std::string& name : files->List(kTestDirectory).value())
+    const auto names = files->List(kTestDirectory);
+    for (const std::string& name : names.value())
       before[name] = files->Content(std::string(kTestDirectory) + "/" + name);
     const DirectoryReport report = Examine(*files);
     const Started refused = Start(*files);
