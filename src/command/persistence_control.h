@@ -1,5 +1,6 @@
 // What commands need of durability, implemented by src/server over src/persist (SAVE, INFO,
-// WAITAOF, DEBUG RELOAD and the like). Threads: any loop; nothing here waits.
+// WAITAOF, DEBUG RELOAD and the like).
+// Threads: any loop; nothing here waits.
 #pragma once
 
 #include <cstdint>

@@ -127,8 +127,8 @@ Result<std::vector<Config::Change>> Config::CheckedChanges(
     named[found->index] = true;
     changes.push_back({found->index, name, Value{}, ValueAt(found->index)});
   }
-  // All names first, then all values, as Redis does: an unknown name is reported before a bad
-  // value.
+  // All names first, then all values, as Redis does:
+  // an unknown name is reported before a bad value.
   for (size_t i = 0; i < changes.size(); ++i) {
     Change& change = changes[i];
     const Option& option = AllOptions()[change.index];

@@ -1,17 +1,18 @@
 // The configuration of the server: defaults, then a file, then what CONFIG REWRITE saved beside it,
 // then the command line; and CONFIG GET, SET and REWRITE while running.
 //
-//   auto line = ParseCommandLine(arguments);            // --help, --version and --check are seen
-//   here auto config = Config::Load(line.value(), &notes);   // notes: lines for the log
+//   auto line = ParseCommandLine(arguments);   // --help, --version and --check are seen here
+//   auto config = Config::Load(line.value(), &notes);   // notes: lines for the log
 //   config.value()->OnChange("port", [&](const std::string& port) { return listener.Move(port); });
 //   config.value()->settings().maxclients.load(std::memory_order_relaxed);
 //
-// Threads: settings() is read by any thread, without a lock. Get, Set, Rewrite and the getters may
-// be called from any thread; Set and Rewrite wait for each other. OnChange only before other
-// threads use the object. An applier runs on the thread that called Set, sees the new values
-// through Get, and must not call Set or Rewrite. Owns: the values and the appliers. Errors: Load:
-// one line with file, line and what is allowed. Set and Rewrite: the text of the error reply, "ERR
-// " included.
+// Threads: settings() is read by any thread, without a lock. Get, Set, Rewrite and the getters
+//          may be called from any thread; Set and Rewrite wait for each other. OnChange only
+//          before other threads use the object. An applier runs on the thread that called Set,
+//          sees the new values through Get, and must not call Set or Rewrite.
+// Owns:    the values and the appliers.
+// Errors:  Load: one line with file, line and what is allowed. Set and Rewrite: the text of the
+//          error reply, "ERR " included.
 #pragma once
 
 #include <functional>
@@ -81,14 +82,13 @@ class Config {
   std::string Text(std::string_view name) const;
 
   // CONFIG GET: (name, value) of every name that matches one of the patterns, in the order of the
-  // table. A pattern without
-  // * ? [ is a name of any kind and is answered as it was written.
+  // table. A pattern without * ? [ is a name of any kind and is answered as it was written.
   std::vector<std::pair<std::string, std::string>> Get(
       const std::vector<std::string>& patterns) const;
 
   // CONFIG SET: all or nothing. What sets an option sets those that are linked with it
-  // (linked_options.h). `client_is_local`: the client is on this machine (enable-protected-configs
-  // local).
+  // (linked_options.h). `client_is_local`: the client is on this machine
+  // (enable-protected-configs local).
   Status Set(const std::vector<std::pair<std::string, std::string>>& pairs,
              bool client_is_local = false);
 

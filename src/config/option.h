@@ -1,5 +1,6 @@
 // One row of the table of options: everything that the readers of files, the command line, CONFIG,
-// --help and the tests know about an option is here. Threads: constants.
+// --help and the tests know about an option is here.
+// Threads: constants.
 #pragma once
 
 #include <cstdint>

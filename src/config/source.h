@@ -1,6 +1,7 @@
 // Where values come from: TOML files and redis.conf files become lists of assignments, checked for
-// names but not yet for values. (The command line is in command_line.h.) Threads: pure functions
-// over the file system. Errors: one line with file, line and what is allowed.
+// names but not yet for values. (The command line is in command_line.h.)
+// Threads: pure functions over the file system.
+// Errors:  one line with file, line and what is allowed.
 #pragma once
 
 #include <string>
@@ -15,8 +16,8 @@ struct Assignment {
   std::string name;
   std::vector<std::string> words;
   std::string where;  // "fluxkv.toml:12" or "command line"
-  // What this version cannot do is noted and left out: from a redis.conf, or saved by CONFIG
-  // REWRITE.
+  // What this version cannot do is noted and left out:
+  // from a redis.conf, or saved by CONFIG REWRITE.
   bool lenient = false;
 };
 

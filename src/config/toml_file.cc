@@ -43,8 +43,8 @@ TomlResult ParseText(std::string_view text) {
   }
 }
 
-// An assertion does not say where: the first line with which the text before it fails that way, by
-// bisection.
+// An assertion does not say where: the first line with which the text before it fails
+// that way, by bisection.
 size_t LineOfAssertion(std::string_view text) {
   std::vector<size_t> ends;
   for (size_t at = 0; at < text.size(); ++at) {

@@ -175,7 +175,6 @@ void Collector::TakeInboxes() {
 }
 
 // ---- Burying
-// -------------------------------------------------------------------------------------------------------------
 
 void Collector::Bury(std::vector<HandleShared::Garbage>* list,
                      std::vector<HandleShared::Garbage>* held) {
@@ -258,7 +257,6 @@ void Collector::PruneHistory(Version* head) {
 }
 
 // ---- Expiry
-// --------------------------------------------------------------------------------------------------------------
 
 void Collector::File(const HandleShared::Deadline& deadline) {
   deadlines_.push_back(deadline);
@@ -364,7 +362,6 @@ void Collector::ExpireHash(const HandleShared::Deadline& due) {
 }
 
 // ---- Dropped keyspaces
-// ---------------------------------------------------------------------------------------------------
 
 void Collector::FreeDroppedRoots() {
   std::vector<DroppedRoot> candidates;

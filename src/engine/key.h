@@ -2,8 +2,8 @@
 //
 //   txn.Get(db, Key("user:1"));
 //
-// Owns: nothing; the bytes stay the caller's, until the transaction that was given the key has
-// ended.
+// Owns: nothing; the bytes stay the caller's, until the transaction
+// that was given the key has ended.
 #pragma once
 
 #include <concepts>

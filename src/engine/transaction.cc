@@ -25,7 +25,6 @@ bool Transaction::Visible(const Version* version) const {
 }
 
 // ---- Begin
-// ---------------------------------------------------------------------------------------------------------------
 
 void Transaction::BeginRead() {
   DCHECK(mode_ == Mode::kIdle);
@@ -52,8 +51,8 @@ bool Transaction::Validate() {
           keyspace.buried.load(std::memory_order_seq_cst) != read.buried)
         return false;
     }
-    // Who had a later clock may have seen the key gone and told so in another key that was read
-    // here.
+    // Who had a later clock may have seen the key gone and told so
+    // in another key that was read here.
     if (read.version != nullptr && !read.version->is_tombstone() &&
         read.version->ExpiredAt(store_.clock.now_ms()) != read.version->ExpiredAt(now_ms_))
       return false;
@@ -145,7 +144,6 @@ void Transaction::ChooseSnapshot() {
 }
 
 // ---- End
-// -----------------------------------------------------------------------------------------------------------------
 
 void Transaction::Unlatch() {
   for (uint16_t stripe : stripes_) store_.latches.at(stripe).Unlock();
@@ -212,7 +210,6 @@ bool Transaction::Conflict(std::string reason) {
 }
 
 // ---- Reading
-// -------------------------------------------------------------------------------------------------------------
 
 Keyspace* Transaction::KeyspaceOf(uint32_t db) {
   if (mode_ == Mode::kSnapshot) return store_.RootAt(db, snapshot_)->keyspace;
@@ -279,7 +276,6 @@ std::optional<uint64_t> Transaction::IdleSeconds(uint32_t db, const Key& key) {
 }
 
 // ---- Writing
-// -------------------------------------------------------------------------------------------------------------
 
 Transaction::Write* Transaction::FindWrite(const Keyspace* keyspace, const Key& key) {
   if (write_index_.empty()) {

@@ -15,8 +15,9 @@
 // that commits up to now were not recorded (SegmentHeader::needs_snapshot), a snapshot is taken,
 // and when that is on disk the mode's promise begins.
 //
-// Threads: Open, Load, Start and Stop by the main thread; the rest by any. Owns: the lock, threads,
-// files. Errors: one line for a person.
+// Threads: Open, Load, Start and Stop by the main thread; the rest by any.
+// Owns:    the lock, threads, files.
+// Errors:  one line for a person.
 #pragma once
 
 #include <atomic>

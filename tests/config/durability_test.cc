@@ -1,7 +1,8 @@
 // Goal: durability.mode and Redis's appendonly and appendfsync always say the same, whichever was
 // set and where; the rules of the log's options hold for what is in force in the end; a redis.conf
-// means what it means to Redis. Method: files in a directory of the test, command lines, CONFIG SET
-// with appliers that record; the three are compared as one text.
+// means what it means to Redis.
+// Method: files in a directory of the test, command lines, CONFIG SET with appliers that record;
+// the three are compared as one text.
 #include "config/linked_options.h"
 #include "config_test_support.h"
 #include "temp_dir.h"

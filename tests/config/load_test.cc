@@ -1,5 +1,6 @@
 // Goal: files and command lines are read in their order of precedence, and every mistake gives one
-// line that helps. Method: files in a directory of the test; whole error texts are compared.
+// line that helps.
+// Method: files in a directory of the test; whole error texts are compared.
 
 #include "config_test_support.h"
 #include "temp_dir.h"

@@ -1,5 +1,6 @@
 // Goal: CONFIG GET and SET mean what they mean in Redis: globs, all or nothing, exact errors,
-// appliers rolled back. Method: a Config without a file; appliers that record and fail on demand.
+// appliers rolled back.
+// Method: a Config without a file; appliers that record and fail on demand.
 #include <map>
 #include <set>
 #include <thread>

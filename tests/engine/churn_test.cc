@@ -1,6 +1,7 @@
-// Goal: what changes whole databases or is deleted early leaves nothing behind and shows nothing
-// wrong. Method: swaps, clears and deletes in a loop beside a reader, then a look at the figures
-// after a vacuum.
+// Goal: what changes whole databases or is deleted early leaves nothing behind
+// and shows nothing wrong.
+// Method: swaps, clears and deletes in a loop beside a reader,
+// then a look at the figures after a vacuum.
 
 #include "tests/engine/test_support.h"
 

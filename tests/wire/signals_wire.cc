@@ -1,5 +1,5 @@
-// Goal: the server starts and stops as service managers and people expect. Method: a server of its
-// own for each case, real signals, exit codes.
+// Goal: the server starts and stops as service managers and people expect.
+// Method: a server of its own for each case, real signals, exit codes.
 #include <chrono>
 #include <fstream>
 #include <string>
