@@ -28,6 +28,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -145,15 +146,18 @@ class CommitLog {
   void SetRecording(bool on) { recording_.store(on, std::memory_order_seq_cst); }
   // Takes every record with a stamp up to the one it returns; there are no others up to there (D1).
   // Records behind it stay for the next call.
+  // Requires: one caller at a time.
   Stamp Take(const Store& store, LogRecords* records);
+  // About how much Take has to take.
+  static size_t BytesQueued(const Store& store);
   void SetSafe(Stamp stamp);
   void SetAdmission(Admission admission);
   // Fails or mends the log; awaiting threads are told.
   void SetFailure(std::string reason);
   // Refuses writers for this reason.
   void SetRefused(std::string reason);
-  // Sleeps until Wake, or `timeout_ms` is over.
-  void WaitForWork(int64_t timeout_ms);
+  // Sleeps until Wake, or the time is over.
+  void WaitForWork(std::chrono::microseconds timeout);
 
  private:
   static constexpr Stamp kNobody = ~Stamp{0};

@@ -104,6 +104,8 @@ class Persistence {
   void RequestSync() {
     if (log_thread_->running()) log_thread_->RequestSync();
   }
+  // As LogThread::TryWrite.
+  void WriteLog() { log_thread_->TryWrite(); }
   // Commits since the last snapshot.
   uint64_t changes_since_snapshot() const;
   const LogFigures& log_figures() const { return log_thread_->figures(); }

@@ -5,8 +5,6 @@
 
 namespace fluxkv::persist {
 
-namespace {
-
 engine::VersionPtr StringValue(const std::string& text, int64_t expiry_ms) {
   engine::VersionPtr v =
       engine::Version::New(types::kTypeString, static_cast<uint8_t>(types::StringEncoding::kRaw),
@@ -14,6 +12,8 @@ engine::VersionPtr StringValue(const std::string& text, int64_t expiry_ms) {
   std::memcpy(v->mutable_payload(), text.data(), text.size());
   return v;
 }
+
+namespace {
 
 std::string TextOf(const Status& status) {
   return status.ok() ? std::string() : status.message();

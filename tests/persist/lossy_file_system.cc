@@ -74,7 +74,7 @@ class LossyFileSystem::LossyLock : public FileLock {
 // ---- What a program sees
 
 const std::string* LossyFileSystem::Begin(Operation operation, const std::string& path) {
-  if (on_operation_) on_operation_(journal_.size());
+  if (on_operation_) on_operation_(journal_.size(), operation);
   for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
     if (fault->operation != operation || path.find(fault->only) == std::string::npos) continue;
     if ((fault->countdown > 0 && --fault->countdown > 0)) continue;
@@ -194,7 +194,7 @@ uint64_t LossyFileSystem::operations() const {
   return journal_.size();
 }
 
-void LossyFileSystem::set_on_operation(std::function<void(uint64_t)> hook) {
+void LossyFileSystem::set_on_operation(std::function<void(uint64_t, Operation)> hook) {
   std::lock_guard lock(mutex_);
   on_operation_ = std::move(hook);
 }

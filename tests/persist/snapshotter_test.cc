@@ -57,7 +57,7 @@ TEST_CASE("snapshotter: a request while one is taken is refused, or served by th
   life.Set(0, "a", "1");
   REQUIRE(life.Snapshot() == "");
   std::atomic<bool> stuck{true}, reached{false};
-  files.set_on_operation([&](uint64_t) {
+  files.set_on_operation([&](uint64_t, Operation) {
     reached.store(true);
     while (stuck.load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   });

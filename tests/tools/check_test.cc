@@ -45,7 +45,7 @@ void AppendRecord(TestLog* log, Stamp stamp, uint8_t type = types::kTypeString) 
   records.bytes.assign(reinterpret_cast<const char*>(&header), sizeof(header));
   records.bytes.append(body);
   records.bytes.resize(engine::RecordBytes(body.size()));
-  REQUIRE(log->writer.Append(std::move(records), 0).ok());
+  REQUIRE(log->writer.Append(records, 0).ok());
 }
 
 std::string SnapshotPath(Stamp stamp) {
