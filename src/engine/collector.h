@@ -9,6 +9,8 @@
 // G3. A node with kFiled set and a deadline has an entry at or before that deadline, in an inbox
 //     or in `deadlines_`. Entries name keys by keyspace and hash, so that a key may go before its
 //     entry does.
+// G4. No tombstone above a live snapshot that may write is buried: without it the snapshot would
+//     not learn at its commit that somebody wrote the key since, when the key was absent before.
 //
 // Threads: Wake, DropRoot, Vacuum, set_active_expiry from any thread;
 //          the rest is the collector's own.
