@@ -90,6 +90,8 @@ TEST_CASE("TOML: mistakes name file, line and what is allowed") {
   CHECK(error("[server]\nport = 2020-01-01\n").starts_with(":2: server.port: the value must be"));
   CHECK(error("[server]\nport = [1]\n").starts_with(":2: server.port: the value must be"));
   CHECK(error("[server.port]\nx = 1\n").starts_with(":1: server.port: the value must be"));
+  CHECK(error("[vacuum]\ninterval = \"fast\"\n") ==
+        ":2: vacuum.interval \"fast\": argument must be a time, such as 500ms, 10s or 1h");
   CHECK(error("[durability]\nmode = \"most\"\n").starts_with(":2: durability.mode \"most\": "));
   CHECK(error(std::string(2 << 20, '#')).find("larger than 1mb") != std::string::npos);
   CHECK(error(std::string(100000, '[')).starts_with(":1: not valid TOML: "));

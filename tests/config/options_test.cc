@@ -21,8 +21,8 @@ std::string ExpectedFile() {
       "line as\n"
       "# --section.name value. Sizes may be written \"64kb\", \"512mb\" or \"1gb\", times "
       "\"500ms\", \"10s\" or \"1h\".\n"
-      "# Options of Redis that have no effect here are accepted in a section [redis]. CONFIG REWRITE "
-      "does\n"
+      "# Options of Redis that have no effect here are accepted in a section [redis]. "
+      "CONFIG REWRITE does\n"
       "# not write here, but to fluxkv.override.toml beside this file, which is read after it.\n";
   std::string section;
   for (const Option& option : AllOptions()) {
