@@ -137,7 +137,7 @@ def all_steps():
         unit, wire = [*prefix, f"build/{flavour}/unit_tests"], [*prefix, "build/debug/wire_tests"]
         make_unit, make_wire = built(flavour, "unit"), built(flavour, "server") + ["+"] + built("debug", "wire")
         environment = server_env(flavour, 4)
-        yield Step(f"{flavour}-unit", unit + NOT_SLOW, make_unit, doctest=True, timeout=600)
+        yield Step(f"{flavour}-unit", unit + NOT_SLOW, make_unit, doctest=True, timeout=900)
         yield Step(f"{flavour}-wire", wire + NOT_SLOW, make_wire, environment, True, 400)
         yield Step(f"{flavour}-full-unit", unit, make_unit, {}, True, 1800, on_demand=True)
         yield Step(f"{flavour}-full-wire", wire, make_wire, environment, True, 1800, on_demand=True)
