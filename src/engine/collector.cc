@@ -206,7 +206,8 @@ Collector::Verdict Collector::BuryOne(const HandleShared::Garbage& item) {
     const bool dead = head == nullptr || (head->is_tombstone() && head->older() == nullptr);
     const bool safe = head == nullptr || store_.log.IsSafe(head->stamp());  // D4
     held_for_log_ |= dead && !safe;
-    const bool awaited = head != nullptr && store_.writing_snapshots.Needs(0, head->stamp());  // G4
+    [[maybe_unused]] const bool awaited =
+        head != nullptr && store_.writing_snapshots.Needs(0, head->stamp());  // G4
     if (!dead && head->older() == nullptr) {
       node->clear(Node::kQueued);
       verdict = Verdict::kDone;
