@@ -160,8 +160,9 @@ def execute(step, env):
             process.wait()
             code = None
             out.write(f"\nstopped after {step.timeout} s\n".encode())
-    if step.must_fail:
-        return (1, 0, log) if code else (0, 1, log)
+    if step.must_fail:  # what it breaks may hang as well, after a check has failed
+        caught = code or (code is None and "ERROR:" in open(log, errors="replace").read())
+        return (1, 0, log) if caught else (0, 1, log)
     if not step.doctest:
         return (1, 0, log) if code == 0 else (0, 1, log)
     text = open(log, errors="replace").read()
