@@ -1,5 +1,12 @@
 // Allocation with the size that the allocator really takes, so that used_memory counts what is used
 // and not what was asked for.
+//
+// What holds a key's place (node, index, list) lives as long as the key and comes from an arena of
+// its own; versions, which every overwrite replaces, come from the threads' arenas. So old values
+// leave whole ranges behind when they go, not holes between the nodes: giving back a hole breaks
+// up its huge page, and what lives in the rest of it pays for that at every access (measured after
+// a million keys were overwritten at another length: 18 of 200 MB on huge pages, now 165 of 185).
+//
 // Threads: any.
 #pragma once
 
@@ -40,5 +47,35 @@ inline void Free(void* memory, size_t size) {
   std::free(memory);
 #endif
 }
+
+// The same for what holds a key's place . `alignment` is a power of two.
+#ifdef FLUXKV_JEMALLOC
+void* AllocatePlace(size_t size, size_t alignment = 16);
+inline void FreePlace(void* memory, size_t size) {
+  sdallocx(memory, size, MALLOCX_TCACHE_NONE);
+}
+#else
+inline void* AllocatePlace(size_t size, size_t alignment = 16) {
+  void* memory = std::aligned_alloc(alignment, (size + alignment - 1) & ~(alignment - 1));
+  if (memory == nullptr) [[unlikely]]
+    std::abort();
+  return memory;
+}
+inline void FreePlace(void* memory, size_t size) {
+  Free(memory, size);
+}
+#endif
+
+// A base for classes whose objects are made by new and hold keys' places.
+struct InPlaceArena {
+  static void* operator new(size_t size) { return AllocatePlace(size); }
+  static void operator delete(void* memory, size_t size) { FreePlace(memory, size); }
+  static void* operator new(size_t size, std::align_val_t alignment) {
+    return AllocatePlace(size, static_cast<size_t>(alignment));
+  }
+  static void operator delete(void* memory, size_t size, std::align_val_t) {
+    FreePlace(memory, size);
+  }
+};
 
 }  // namespace fluxkv

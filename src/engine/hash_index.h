@@ -31,6 +31,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory.h"
 #include "engine/epoch.h"
 #include "engine/key.h"
 #include "engine/latch.h"
@@ -109,7 +110,7 @@ class HashIndex {
     std::atomic<uint64_t> meta{0};
     std::atomic<uint64_t> slots[kSlots] = {};
   };
-  struct Segment {
+  struct Segment : InPlaceArena {
     Latch latch;
     bool moved = false;  // under latch
     int depth;           // immutable: how many high bits of the hash all entries share

@@ -24,7 +24,7 @@ namespace fluxkv::engine {
 class Node {
  public:
   static Node* New(std::string_view key, uint32_t access_s) {
-    void* memory = Allocate(sizeof(Node) + key.size());
+    void* memory = AllocatePlace(sizeof(Node) + key.size());
     Node* node = new (memory) Node(static_cast<uint32_t>(key.size()), access_s);
     if (!key.empty()) std::memcpy(node->bytes(), key.data(), key.size());
     return node;
@@ -32,7 +32,7 @@ class Node {
   static void Delete(Node* node) {
     size_t size = node->size();
     node->~Node();
-    Free(node, size);
+    FreePlace(node, size);
   }
   static Version* Closed() { return reinterpret_cast<Version*>(uintptr_t{8}); }
 

@@ -11,7 +11,7 @@
 namespace fluxkv::engine {
 
 OrderedList::OrderedList() : head_(NewBlock({}, kHeightMax)) {
-  Free(const_cast<Low*>(head_->low), sizeof(Low));
+  FreePlace(const_cast<Low*>(head_->low), sizeof(Low));
   head_->low = nullptr;
 }
 
@@ -72,7 +72,7 @@ size_t OrderedList::BlockBytes(const Block& block) {
 
 OrderedList::Block* OrderedList::NewBlock(std::string_view low, uint32_t height) {
   auto* block = new Block;
-  auto* bound = static_cast<Low*>(Allocate(sizeof(Low) + low.size()));
+  auto* bound = static_cast<Low*>(AllocatePlace(sizeof(Low) + low.size()));
   bound->size = static_cast<uint32_t>(low.size());
   if (!low.empty()) std::memcpy(reinterpret_cast<char*>(bound + 1), low.data(), low.size());
   block->low = bound;
@@ -83,7 +83,8 @@ OrderedList::Block* OrderedList::NewBlock(std::string_view low, uint32_t height)
 }
 
 void OrderedList::DeleteBlock(Block* block) {
-  if (block->low != nullptr) Free(const_cast<Low*>(block->low), sizeof(Low) + block->low->size);
+  if (block->low != nullptr)
+    FreePlace(const_cast<Low*>(block->low), sizeof(Low) + block->low->size);
   delete[] block->tower;
   delete block;
 }

@@ -31,6 +31,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory.h"
 #include "engine/epoch.h"
 #include "engine/node.h"
 
@@ -76,7 +77,7 @@ class OrderedList {
     uint32_t size;
     std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), size}; }
   };
-  struct Block {
+  struct Block : InPlaceArena {
     std::atomic<uint64_t> version{0};  // kLatched, kDead, then a counter
     const Low* low = nullptr;          // null: the head
     std::atomic<uint32_t> count{0};
