@@ -98,11 +98,28 @@ void Collector::DropRoot(uint32_t db, RootVersion* before, Stamp replaced_at) {
   wake_.notify_one();
 }
 
-void Collector::Vacuum() {
-  std::unique_lock lock(mutex_);
-  uint64_t wanted = ++vacuums_wanted_;
+uint64_t Collector::RequestVacuum() {
+  std::lock_guard lock(mutex_);
   wake_.notify_one();
-  vacuumed_.wait(lock, [&] { return vacuums_done_ >= wanted || stop_; });
+  return ++vacuums_wanted_;
+}
+
+bool Collector::VacuumEnded(uint64_t ticket, Vacuumed* result) const {
+  std::lock_guard lock(mutex_);
+  *result = vacuumed_last_;
+  return vacuums_done_ >= ticket;
+}
+
+Vacuumed Collector::Vacuum() {
+  const uint64_t ticket = RequestVacuum();
+  std::unique_lock lock(mutex_);
+  vacuumed_.wait(lock, [&] { return vacuums_done_ >= ticket || stop_; });
+  return vacuumed_last_;
+}
+
+VacuumStats Collector::figures() const {
+  std::lock_guard lock(mutex_);
+  return figures_;
 }
 
 // ---- The thread
@@ -114,14 +131,22 @@ void Collector::Run() {
     const bool vacuum = wanted != vacuums_done_;
     woken_ = false;
     lock.unlock();
+    Vacuumed vacuumed;
     if (vacuum) {
-      TurnsForVacuum();
+      vacuumed = TurnsForVacuum();
     } else {
       Turn();
     }
     const int64_t wait_ms = WaitMs();
+    const Vacuumed given = Given();
     lock.lock();
+    figures_.since_start = given;
+    figures_.nodes_waiting = garbage_.size() - buried_;
+    figures_.nodes_held = held_.size();
+    if (vacuum || passed_.ended_at_ms > figures_.last.ended_at_ms)
+      figures_.last = vacuum ? vacuumed : passed_;
     if (vacuum) {
+      vacuumed_last_ = vacuumed;
       vacuums_done_ = wanted;
       vacuumed_.notify_all();
     }
@@ -160,7 +185,8 @@ void Collector::Turn() {
                                         std::memory_order_relaxed);
 }
 
-void Collector::TurnsForVacuum() {
+Vacuumed Collector::TurnsForVacuum() {
+  const Vacuumed before = Given();
   const int64_t until_ms = store_.clock.Tick();
   do {
     Turn();
@@ -171,6 +197,24 @@ void Collector::TurnsForVacuum() {
   do {
     Turn();
   } while (!stop_ && (buried_ < pass_end_ || deadlines_.sweeping()));
+  return GivenSince(before);
+}
+
+Vacuumed Collector::Given() const {
+  return {.versions = versions_freed_,
+          .keys = keys_buried_,
+          .bytes = -handle_->shared().used_bytes.load(std::memory_order_relaxed),
+          .took_ms = 0,
+          .ended_at_ms = store_.clock.now_ms()};
+}
+
+Vacuumed Collector::GivenSince(const Vacuumed& before) const {
+  Vacuumed given = Given();
+  given.versions -= before.versions;
+  given.keys -= before.keys;
+  given.bytes -= before.bytes;
+  given.took_ms = given.ended_at_ms - before.ended_at_ms;
+  return given;
 }
 
 void Collector::TakeInboxes() {
@@ -226,6 +270,8 @@ void Collector::FreeDroppedRoots() {
     handle_->reclaimer().Retire(d.root, sizeof(RootVersion),
                                 [](void* p) { delete static_cast<RootVersion*>(p); });
     if (keyspace->roots.fetch_sub(1) != 1) continue;
+    keys_buried_ += keyspace->keys();
+    versions_freed_ += keyspace->keys();
     ForgetNodesOf(keyspace);
     handle_->reclaimer().Retire(
         new Doomed{keyspace, &handle_->shared()}, limits::kEpochRetiredBytesMax, [](void* p) {

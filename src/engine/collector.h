@@ -20,8 +20,7 @@
 //
 // Files: collector.cc (the thread, dropped keyspaces), collector_expiry.cc, collector_bury.cc.
 //
-// Threads: Wake, DropRoot, Vacuum, set_active_expiry from any thread;
-//          the rest is the collector's own.
+// Threads: the public methods from any thread; the rest is the collector's own.
 #pragma once
 
 #include <atomic>
@@ -34,6 +33,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/database.h"
 #include "engine/deadlines.h"
 #include "engine/handle.h"
 #include "engine/keyspace.h"
@@ -53,7 +53,10 @@ class Collector {
   void Wake();
   // `before` is the root that a commit with this stamp replaced.
   void DropRoot(uint32_t db, RootVersion* before, Stamp replaced_at);
-  void Vacuum();
+  Vacuumed Vacuum();         // waits
+  uint64_t RequestVacuum();  // a ticket
+  bool VacuumEnded(uint64_t ticket, Vacuumed* result) const;
+  VacuumStats figures() const;  // without what others know
   void set_active_expiry(bool on) {
     active_expiry_.store(on);
     Wake();
@@ -84,10 +87,13 @@ class Collector {
   void Run();
   // A few milliseconds of what there is to do.
   void Turn();
-  // Turns until everything is done that could be done when it was called.
-  void TurnsForVacuum();
+  // Turns until everything is done that could be done when it was called; what they gave back.
+  Vacuumed TurnsForVacuum();
   void TakeInboxes();
   void FreeDroppedRoots();
+  // What the collector has given back so far, and since an earlier answer of Given.
+  Vacuumed Given() const;
+  Vacuumed GivenSince(const Vacuumed& before) const;
   int64_t WaitMs() const;
   bool expiring() const;
   // The number of a keyspace's database, nullopt when it is dropped. Requires: inside an epoch.
@@ -155,6 +161,9 @@ class Collector {
   int64_t passed_at_ms_ = 0, held_looked_at_ms_ = 0;
   bool more_is_due_ = false;
 
+  uint64_t versions_freed_ = 0, keys_buried_ = 0;
+  Vacuumed before_pass_, passed_;  // the last pass that gave something back
+
   // Scratch.
   std::vector<Deadlines::Entry> due_, moved_, inbox_deadlines_;
   std::vector<Garbage> inbox_garbage_;
@@ -164,12 +173,14 @@ class Collector {
   std::vector<Candidate> candidates_, closed_;
   OrderedList::Page page_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_, vacuumed_;
   std::atomic<bool> stop_{false};                   // set with mutex_ held
   bool woken_ = false;                              // guarded by mutex_
   uint64_t vacuums_wanted_ = 0, vacuums_done_ = 0;  // guarded by mutex_
   std::vector<DroppedRoot> dropped_;                // guarded by mutex_
+  Vacuumed vacuumed_last_;                          // guarded by mutex_
+  VacuumStats figures_;                             // guarded by mutex_
   std::thread thread_;
 };
 

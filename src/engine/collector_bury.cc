@@ -46,6 +46,7 @@ void Collector::BeginPass(bool look_at_held) {
     held_.clear();
   }
   passed_at_ms_ = now_ms;
+  before_pass_ = Given();
   pass_end_ = garbage_.size();
 }
 
@@ -55,6 +56,11 @@ void Collector::Bury() {
   for (size_t n = 0; n < kBuryMost && buried_ < pass_end_; n += kBatch) {
     BuryBatch();
     if (!too_many && expiring() && deadlines_.next_ms() <= store_.clock.Tick()) break;
+  }
+  if (buried_ == pass_end_) {
+    const Vacuumed given = GivenSince(before_pass_);
+    if (given.versions + given.keys > 0) passed_ = given;
+    before_pass_ = Given();
   }
   if (buried_ < garbage_.size() / 2) return;
   garbage_.erase(garbage_.begin(), garbage_.begin() + static_cast<ptrdiff_t>(buried_));
@@ -90,6 +96,7 @@ Collector::Verdict Collector::LookAt(const Garbage& item) {
 
 void Collector::RetireClosed(Node* node) {
   const size_t bytes = node->AllocatedBytes();
+  ++keys_buried_;
   handle_->AddUsedBytes(-static_cast<int64_t>(bytes));
   handle_->reclaimer().Retire(node, bytes, [](void* p) { Node::Delete(static_cast<Node*>(p)); });
 }
@@ -146,7 +153,10 @@ void Collector::PruneHistory(Version* head) {
       }
       handle_->AddVersionsKept(-1);
       handle_->AddUsedBytes(-static_cast<int64_t>(AllocatedBytes(sizeof(History))));
-      if (entry->version != nullptr) handle_->RetireVersion(entry->version);
+      if (entry->version != nullptr) {
+        ++versions_freed_;
+        handle_->RetireVersion(entry->version);
+      }
       handle_->RetireHistory(entry);
     }
     entry = older;
@@ -228,7 +238,10 @@ void Collector::Unlink(Keyspace* keyspace) {
   for (const Candidate& c : closed_) {
     Version* head = c.node->head();
     c.node->set_head(Node::Closed());
-    if (head != nullptr) handle_->RetireVersion(head);
+    if (head != nullptr) {
+      ++versions_freed_;
+      handle_->RetireVersion(head);
+    }
     nodes_.push_back(c.node);
   }
   keyspace->buried.fetch_add(closed_.size(), std::memory_order_seq_cst);

@@ -93,7 +93,11 @@ void Collector::ExpireBatch(std::span<const Deadlines::Entry> batch) {
     }
   }
   store_.expired_keys.fetch_add(gone_.size(), std::memory_order_relaxed);
+  const int64_t kept = handle_->shared().versions_kept.load(std::memory_order_relaxed);
   CHECK(txn_->Commit());
+  versions_freed_ +=
+      gone_.size() -
+      static_cast<size_t>(handle_->shared().versions_kept.load(std::memory_order_relaxed) - kept);
   if (!store_.options.on_expired) return;
   std::sort(gone_.begin(), gone_.end(),
             [](const Gone& a, const Gone& b) { return a.at_ms < b.at_ms; });

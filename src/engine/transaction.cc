@@ -100,7 +100,9 @@ void Transaction::BeginExclusive() {
 
 bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
   DCHECK(mode_ == Mode::kIdle);
-  std::optional<size_t> slot = store_.snapshots.Take();
+  const auto kind = client_ == 0 ? SnapshotHolder::Kind::kInternal : SnapshotHolder::Kind::kClient;
+  std::optional<size_t> slot =
+      store_.snapshots.Take({.kind = kind, .client = client_}, store_.clock.now_ms());
   if (!slot) return false;
   mode_ = Mode::kSnapshot;
   snapshot_slot_ = *slot;
@@ -122,7 +124,8 @@ bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
 
 bool Transaction::BeginCopy() {
   DCHECK(mode_ == Mode::kIdle);
-  std::optional<size_t> slot = store_.snapshots.Take();
+  std::optional<size_t> slot = store_.snapshots.Take(
+      {.kind = SnapshotHolder::Kind::kCopy, .client = 0}, store_.clock.now_ms());
   if (!slot) return false;
   mode_ = Mode::kSnapshot;
   snapshot_slot_ = *slot;

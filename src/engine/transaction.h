@@ -84,6 +84,8 @@ class Transaction {
   const Version* Get(uint32_t db, const Key& key) { return Find(db, key, /*note_access=*/!quiet_); }
   // The same without noting the access (TTL, TYPE, OBJECT).
   const Version* Peek(uint32_t db, const Key& key) { return Find(db, key, /*note_access=*/false); }
+  // The client whose snapshots these are, for figures alone; 0: the program's own.
+  void set_client(uint64_t id) { client_ = id; }
   // CLIENT NO-TOUCH: Get notes nothing either.
   void set_quiet(bool quiet) { quiet_ = quiet; }
 
@@ -255,6 +257,7 @@ class Transaction {
   bool copying_ = false;
   bool unrecorded_ = false;   // the log does not hear of it
   bool leave_marks_ = false;  // reads of this transaction must be marked
+  uint64_t client_ = 0;
   uint32_t now_s_ = 0;
   int64_t now_ms_ = 0;
   uint64_t write_count_ = 0;
