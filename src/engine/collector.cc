@@ -174,7 +174,7 @@ void Collector::Turn() {
   store_.clock.Tick();
   TakeInboxes();
   more_is_due_ = Expire();
-  if (buried_ == pass_end_ && PassIsDue()) BeginPass(/*look_at_held=*/false);
+  if (buried_ == pass_end_ && !vacuuming_ && PassIsDue()) BeginPass(/*look_at_held=*/false);
   Bury();
   if (!more_is_due_) Sweep();
   FreeDroppedRoots();
@@ -191,12 +191,14 @@ Vacuumed Collector::TurnsForVacuum() {
   do {
     Turn();
   } while (!stop_ && expiring() && deadlines_.next_ms() <= until_ms);
+  vacuuming_ = true;
   while (!stop_ && buried_ < pass_end_) Turn();
   TakeInboxes();  // the tombstones of what expired
   BeginPass(/*look_at_held=*/true);
   do {
     Turn();
   } while (!stop_ && (buried_ < pass_end_ || deadlines_.sweeping()));
+  vacuuming_ = false;
   return GivenSince(before);
 }
 
@@ -270,6 +272,7 @@ void Collector::FreeDroppedRoots() {
     handle_->reclaimer().Retire(d.root, sizeof(RootVersion),
                                 [](void* p) { delete static_cast<RootVersion*>(p); });
     if (keyspace->roots.fetch_sub(1) != 1) continue;
+    if (keyspace->keys_with_expiry() > deadlines_.size() / 4) sweep_at_ = 0;  // what it leaves
     keys_buried_ += keyspace->keys();
     versions_freed_ += keyspace->keys();
     ForgetNodesOf(keyspace);

@@ -160,6 +160,7 @@ class Collector {
   bool held_for_log_ = false;  // something in held_ waits for the log
   int64_t passed_at_ms_ = 0, held_looked_at_ms_ = 0;
   bool more_is_due_ = false;
+  bool vacuuming_ = false;  // no pass begins but the one that was asked for
 
   uint64_t versions_freed_ = 0, keys_buried_ = 0;
   Vacuumed before_pass_, passed_;  // the last pass that gave something back

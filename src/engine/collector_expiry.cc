@@ -107,8 +107,9 @@ void Collector::ExpireBatch(std::span<const Deadlines::Entry> batch) {
 // ---- The sweep
 
 // Deadlines that were moved about and keys that were deleted leave entries behind. When there are
-// twice as many entries as a sweep left, the next one looks at all, some a turn: then each key with
-// a deadline has one, at that deadline, and nothing else has any, but for what came in meanwhile.
+// twice as many entries as a sweep left, or a database with many was dropped, the next sweep looks
+// at all, some a turn: then each key with a deadline has one, at that deadline, and nothing else
+// has any, but for what came in meanwhile.
 void Collector::Sweep() {
   if (!deadlines_.sweeping()) {
     if (deadlines_.size() < std::max(sweep_at_, kSweepMin)) return;
