@@ -27,7 +27,8 @@ class Store;
 
 struct Options {
   uint32_t databases = 16;
-  // The collector looks for work at least this often; it is woken earlier by what is queued.
+  // The collector buries what is dead at least this often; earlier when much waits. Expiry does not
+  // wait for it.
   std::atomic<int64_t>* vacuum_interval_ms = nullptr;  // null: 100 ms
   // Called after a key was removed because its deadline passed (keyspace notifications), by the
   // thread that removed it: the collector, or one that met the key.

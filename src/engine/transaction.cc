@@ -344,7 +344,14 @@ bool Transaction::DeleteExpired(uint32_t db, const Key& key) {
   Node* node = nullptr;
   const Version* version = Newest(*keyspace, key, &node);
   if (version == nullptr || version->is_tombstone() || !version->ExpiredAt(now_ms_)) return false;
-  AddWrite(keyspace, db, key).value = Version::NewExpiryTombstone(version->stamp());
+  DCHECK(write_index_.empty() && FindWrite(keyspace, key) == nullptr);
+  ++write_count_;
+  writes_.push_back({.keyspace = keyspace,
+                     .db = db,
+                     .hash = key.hash,
+                     .key = key.bytes,
+                     .value = Version::NewExpiryTombstone(version->stamp()),
+                     .access_s = std::nullopt});
   return true;
 }
 

@@ -92,8 +92,9 @@ class Transaction {
   void Put(uint32_t db, const Key& key, VersionPtr value);
   // Deletes the key; false if there was no live value, and then nothing is written.
   bool Delete(uint32_t db, const Key& key);
-  // Deletes the key if it is past its deadline, for that reason.
-  // Requires: kLatched with the key declared.
+  // Deletes the key if it is past its deadline, for that reason. Many may be in one transaction.
+  // Requires: kLatched with the key declared; nothing else is written in the transaction, and no
+  // key twice.
   bool DeleteExpired(uint32_t db, const Key& key);
   // Clears a whole database / swaps two. Requires: kExclusive.
   void ClearDatabase(uint32_t db);
