@@ -41,6 +41,7 @@ enum OptionFlag : uint32_t {
   kProtected = 1u << 2,     // CONFIG SET changes it only if enable-protected-configs allows
   kSensitive = 1u << 3,     // its value is not to be shown in SLOWLOG, MONITOR or the log
   kNeedsApplier = 1u << 4,  // a change takes effect only through Config::OnChange
+  kRestart = 1u << 5,       // with kRuntime: CONFIG SET accepts only the value it has
 };
 
 // What a text or number must satisfy beyond its type.

@@ -27,6 +27,8 @@ inline constexpr size_t kConfigFileBytesMax = 1 << 20;
 Result<std::string> ReadConfigFile(const std::string& path);
 // In the order of the lines.
 Result<std::vector<Assignment>> ReadToml(const std::string& path);
+// The same of a text that is, or is to be, in the file.
+Result<std::vector<Assignment>> ParseToml(const std::string& text, const std::string& path);
 // Follows `include`, at most 8 deep. Without a `save` line, Redis's default save points are among
 // them. What is ignored or added is told in `notes`, as "file:line: name: reason".
 Result<std::vector<Assignment>> ReadRedisConf(const std::string& path,

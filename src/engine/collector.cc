@@ -71,7 +71,7 @@ Collector::~Collector() {
   wake_.notify_all();
   thread_.join();
   txn_.reset();
-  // What is closed is in no keyspace any more (G4); the other nodes go with theirs.
+  // What is closed is in no keyspace any more (G5); the other nodes go with theirs.
   TakeInboxes();
   garbage_.erase(garbage_.begin(), garbage_.begin() + static_cast<ptrdiff_t>(buried_));
   garbage_.insert(garbage_.end(), held_.begin(), held_.end());

@@ -13,9 +13,11 @@
 // G3. A node with kFiled set and a deadline has an entry at or before that deadline, in an inbox
 //     or in `deadlines_`. Entries name keys by keyspace and hash, so that a key may go before its
 //     entry does.
-// G4. A node may be closed while it is on its list, together with a neighbour; it is retired when
+// G4. No tombstone above a live snapshot that may write is buried: without it the snapshot would
+//     not learn at its commit that somebody wrote the key since, when the key was absent before.
+// G5. A node may be closed while it is on its list, together with a neighbour; it is retired when
 //     its own turn comes, and the list is the last to know it.
-// G5. A batch holds the latches of at most kBatch keys, and does nothing under them that waits but
+// G6. A batch holds the latches of at most kBatch keys, and does nothing under them that waits but
 //     for a latch inside list or index.
 //
 // Files: collector.cc (the thread, dropped keyspaces), collector_expiry.cc, collector_bury.cc.

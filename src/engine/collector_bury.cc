@@ -83,7 +83,7 @@ void Collector::BuryBatch() {
 // Without the latch this is a guess; what comes of it is decided under the latch.
 Collector::Verdict Collector::LookAt(const Garbage& item) {
   const Version* head = item.node->head();
-  if (head == Node::Closed()) {  // G4
+  if (head == Node::Closed()) {  // G5
     RetireClosed(item.node);
     return Verdict::kDone;
   }
@@ -174,6 +174,9 @@ bool Collector::IsSafe(const Version* head) const {
 
 bool Collector::MayBury(const Version* head, uint64_t hash) const {
   if (!LooksDead(head) || !IsSafe(head)) return false;
+#ifndef FLUXKV_PLANT_BURY_BEFORE_WRITER
+  if (head != nullptr && store_.writing_snapshots.Needs(0, head->stamp())) return false;  // G4
+#endif
 #ifdef FLUXKV_PLANT_BURY_WATCHED
   return true;
 #endif

@@ -78,6 +78,7 @@ class Store {
   alignas(limits::kCacheLineBytes) std::atomic<Stamp> stamp{0};  // newest taken
   alignas(limits::kCacheLineBytes) LatchTable latches;
   Snapshots snapshots;
+  Snapshots writing_snapshots;  // those among them that may write (collector.h, G4)
   Conflicts conflicts;
   Watches watches;
   Epochs epochs;

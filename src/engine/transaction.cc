@@ -104,6 +104,13 @@ bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
   std::optional<size_t> slot =
       store_.snapshots.Take({.kind = kind, .client = client_}, store_.clock.now_ms());
   if (!slot) return false;
+  if (!read_only) {
+    writer_slot_ = store_.writing_snapshots.Take();
+    if (!writer_slot_) {
+      store_.snapshots.Release(*slot);
+      return false;
+    }
+  }
   mode_ = Mode::kSnapshot;
   snapshot_slot_ = *slot;
   read_only_ = read_only;
@@ -142,6 +149,7 @@ void Transaction::ChooseSnapshot() {
   } while (store_.clock.now_ms() != now_ms_);
   now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
   store_.snapshots.Choose(snapshot_slot_, snapshot_);
+  if (writer_slot_) store_.writing_snapshots.Choose(*writer_slot_, snapshot_);
   store_.WaitPublished(snapshot_);
   DependOn(snapshot_);
 }
@@ -187,6 +195,7 @@ void Transaction::End() {
   if (mode_ == Mode::kSnapshot) {
     if (serializable_) store_.conflicts.End(&tracked_->transaction);
     if (read_only_) store_.conflicts.EndReadOnly(*tracked_->reader);
+    if (writer_slot_) store_.writing_snapshots.Release(*std::exchange(writer_slot_, std::nullopt));
     store_.snapshots.Release(snapshot_slot_);
     tracked_.reset();
     snapshot_reads_.clear();

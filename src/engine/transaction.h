@@ -266,6 +266,7 @@ class Transaction {
   Stamp commit_stamp_ = 0;
   Stamp depends_on_ = 0;
   size_t snapshot_slot_ = 0;
+  std::optional<size_t> writer_slot_;  // of a snapshot that may write
   std::vector<Write> writes_;
   std::unordered_multimap<uint64_t, uint32_t> write_index_;  // by hash, once there are many writes
   std::vector<Read> reads_;

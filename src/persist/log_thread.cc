@@ -28,10 +28,11 @@ constexpr uint64_t kGatherPause = 8;  // groups that are not waited for after on
 constexpr int64_t kHoldStepNs = 100'000;
 constexpr size_t kRecordsBytesKept = 4 << 20;  // a buffer that grew larger is given back
 // TryWrite: a loop writes no more than this, and after a write that took so long it writes none for
-// a while, since the system makes writers wait.
-constexpr uint64_t kTryWriteBytesMax = 1 << 20;
+// a while, since the system makes writers wait; for twice as long when the next one is slow too.
+constexpr size_t kTryWriteBytesMax = 1 << 20;
 constexpr int64_t kSlowWriteUs = 2000;
-constexpr int64_t kSlowPauseUs = 1'000'000;
+constexpr int64_t kSlowPauseUsMin = 1'000'000;
+constexpr int64_t kSlowPauseUsMax = 30'000'000;
 
 void SleepNs(int64_t ns) {
   const timespec time{0, ns};
@@ -129,7 +130,7 @@ void LogThread::Start(Mode mode, Stamp after, bool hold) {
   stop_.store(false);
   drop_until_ = complete_ = safe_ = after;
   beside_runs_ = false;
-  try_again_at_us_ = 0;
+  try_again_at_us_ = slow_pause_us_ = 0;
   unsynced_commits_ = gather_target_ = 0;
   synced_at_ms_ = now_ms();
   failure_.clear();
@@ -157,8 +158,9 @@ Status LogThread::Stop() {
 }
 
 void LogThread::SetMode(Mode mode) {
-  std::lock_guard lock(work_mutex_);
   mode_.store(mode);
+  // Whoever became safe by being written did so before this.
+  if (mode == Mode::kFull) std::lock_guard barrier(work_mutex_);
 }
 
 void LogThread::ReleaseReplies() {
@@ -215,21 +217,35 @@ void LogThread::TryWrite() {
   const bool well = failure_.empty() && log_.admission() == engine::CommitLog::Admission::kOpen &&
                     log_.safe() != engine::CommitLog::kEverything;
   if (!well || beside_runs_ || !writer_.all_written()) return;
-  const int64_t begin_us = MonotonicUs();
-  if (begin_us < try_again_at_us_ || log_.BytesQueued(store_) > kTryWriteBytesMax) return;
+  const size_t bytes = log_.BytesQueued(store_);
+  if (MonotonicUs() < try_again_at_us_ || bytes > kTryWriteBytesMax) return;
+  if (!writer_.can_write_here(bytes)) return log_.Wake();
   Take();
   const bool first = unsynced_commits_ == 0;
   unsynced_commits_ += records_.begins.size();
   writer_.Keep(records_);
-  if (!writer_.can_write_here()) return log_.Wake();
+#ifdef FLUXKV_PLANT_ACKNOWLEDGE_EARLY
+  RaiseSafe(complete_);
+#endif
+  if (!writer_.can_write_here(0)) return log_.Wake();  // more had been left from the last time
+  const int64_t begin_us = MonotonicUs();
   Status status = writer_.Resume(now_ms());
   if (!status.ok()) return Fail(status);
+  NoteTryTook(MonotonicUs() - begin_us);
   RaiseSafe(complete_);
   figures_.unsynced_bytes.store(writer_.unsynced_bytes(), std::memory_order_relaxed);
-  if (MonotonicUs() - begin_us > kSlowWriteUs) try_again_at_us_ = begin_us + kSlowPauseUs;
   // The log thread sleeps as long as it may when nothing is unsynced.
   const bool soon = first && policy_.interval_ms->load(std::memory_order_relaxed) < kIdleMs;
   if (soon || SyncIsDue()) log_.Wake();
+}
+
+void LogThread::NoteTryTook(int64_t us) {
+  if (us <= kSlowWriteUs) {
+    slow_pause_us_ = 0;
+    return;
+  }
+  slow_pause_us_ = std::clamp(slow_pause_us_ * 2, kSlowPauseUsMin, kSlowPauseUsMax);
+  try_again_at_us_ = MonotonicUs() + slow_pause_us_;
 }
 
 // Waits for the clients that the last sync has woken, besides those that came during it. When they
@@ -254,7 +270,8 @@ void LogThread::Gather() {
 
 void LogThread::Take() {
   if (records_.bytes.capacity() > kRecordsBytesKept) std::string().swap(records_.bytes);
-  complete_ = log_.Take(store_, &records_);
+  // A commit may publish a floor that was old when it did; what was complete stays so (D1).
+  complete_ = std::max(complete_, log_.Take(store_, &records_));
   if (drop_until_ != 0) DropCovered();
   figures_.records.fetch_add(records_.begins.size(), std::memory_order_relaxed);
   figures_.bytes.fetch_add(records_.bytes.size(), std::memory_order_relaxed);
@@ -295,6 +312,12 @@ void LogThread::Round() {
     if (now_ms() >= mend_at_ms_) TryToMend();
   } else if (mode() == Mode::kFull) {
     SyncGroup();
+  } else if (writer_.wants_clean_segment() && writer_.all_written()) {
+    SyncGroup();  // once: that segment begins when everything is on disk
+    if (failure_.empty()) {
+      status = writer_.LeaveNeedy();
+      if (!status.ok()) Fail(status);
+    }
   } else {
     RaiseSafe(writer_.all_written() ? complete_ : writer_.written_stamp());
     SyncBeside();
@@ -354,11 +377,11 @@ void LogThread::FinishBeside() {
   auto ended = syncer_->TakeEnded();
   if (!ended) return;
   beside_runs_ = false;
-  if (!failure_.empty()) return;  // its files are not trusted any more
-  if (!ended->status.ok()) {
+  if (!ended->status.ok()) {  // whatever else has failed: its files are not trusted any more
     writer_.SetSyncFailed();
     return Fail(ended->status);
   }
+  if (!failure_.empty()) return;
   writer_.EndSync(ended->job);
   SyncedUpTo(beside_complete_ != 0 ? beside_complete_ : writer_.synced_stamp(), beside_commits_,
              ended->us);
@@ -455,7 +478,7 @@ void LogThread::Fail(const Status& status) {
 
 void LogThread::TryToMend() {
   syncer_->WaitUntilIdle();
-  syncer_->TakeEnded();
+  if (auto ended = syncer_->TakeEnded(); ended && !ended->status.ok()) writer_.SetSyncFailed();
   beside_runs_ = false;
   Status status = writer_.Mend(now_ms());
   mend_at_ms_ = now_ms() + kMendEveryMs;

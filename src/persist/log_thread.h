@@ -10,16 +10,17 @@
 //
 // A group in full mode is whoever came while the last one was synced. The clients that a sync wakes
 // come back a little later than it takes to begin the next one; so after a large group the thread
-// gathers for a part of a sync's time, or they would split into two groups that wait for each
-// other.
+// gathers: it waits for them, about as long as a sync takes at most, or they would split into two
+// groups that wait for each other.
 //
 // L1. safe() rises to S only after every record up to S was written (relaxed) or synced (full).
 // L2. After a failed write or sync safe() stands still until the tail is on disk in a new segment.
 // L3. When no segment is left, or much is written that the disk has not taken, writers are not
 //     admitted; what was admitted before is kept in memory and written when there is room.
-// L4. TryWrite waits for no thread and for no disk: it only tries the mutex, does nothing while a
-//     sync runs, and begins no segment. After one that took long it leaves the work to the log
-//     thread for a while.
+// L4. TryWrite waits for no mutex and no sync of the log: it only tries the mutex, does nothing
+//     while a sync runs, and begins no segment. What it may wait for is another thread that appends
+//     a record, and a system that makes writers wait; after a slow write it leaves the work to the
+//     log thread for a while, and for longer each time.
 //
 // Threads: Start, Stop, ReleaseReplies by one that owns it; TryWrite, SnapshotDone, SnapshotFailed
 // and the figures by any. Owns: writer and pool while it runs.
@@ -114,6 +115,7 @@ class LogThread {
 
   void Run();
   int64_t WaitMs() const;
+  void NoteTryTook(int64_t us);
   void Round();
   void Gather();
   void Take();
@@ -150,7 +152,7 @@ class LogThread {
   std::mutex reason_mutex_;
   std::string snapshot_failure_;  // guarded by reason_mutex_
 
-  // Whoever does the log's work holds it: the log thread, but for when it sleeps, or a TryWrite.
+  // Whoever does the log's work holds it: the log thread while it is awake or gathers, a TryWrite.
   mutable std::mutex work_mutex_;
   // Guarded by work_mutex_, as the writer is.
   engine::LogRecords records_;  // what was taken last
@@ -161,6 +163,7 @@ class LogThread {
   uint64_t beside_commits_ = 0;
   bool beside_runs_ = false;
   int64_t try_again_at_us_ = 0;  // after a TryWrite that took long
+  int64_t slow_pause_us_ = 0;    // the last such pause; 0: the last one was fast
   uint64_t unsynced_commits_ = 0;
   uint64_t gather_target_ = 0;  // commits to wait for
   uint64_t gather_pause_ = 0;   // groups that are not waited for

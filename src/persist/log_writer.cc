@@ -83,7 +83,8 @@ void LogWriter::Stop() {
   current_.reset();
   tail_number_ += tail_.size();
   tail_.clear();
-  open_ = false;
+  open_ = reopened_ = false;
+  spare_buffers_.clear();
   dirty_.clear();
   pending_ = 0;
   unsynced_bytes_ = 0;
@@ -189,6 +190,7 @@ LogWriter::Chunk& LogWriter::ChunkFor(size_t size) {
   if (open_ && all_written() && !failed_ && size <= capacity_ - at_.offset &&
       tail_.back().size + size + kZerosBehind <= tail_.back().buffer.capacity()) {
     pending_ = tail_.size() - 1;
+    reopened_ = true;
     return tail_.back();
   }
   PageBuffer buffer;
@@ -211,9 +213,6 @@ uint64_t LogWriter::unwritten_bytes() const {
   return bytes;
 }
 
-// When a snapshot that the open segment needs is on disk, the next one says that it needs none;
-// without it a snapshot that somebody removed would look like one that was never finished. Only
-// when everything is on disk, for that is what a segment begun afresh says (F2).
 Status LogWriter::LeaveNeedy() {
   if (!needy_ || failed_ || current_ == nullptr || !tail_.empty() || !has_room()) return {};
   return NextSegment(nullptr, time_ms_);
@@ -253,11 +252,13 @@ Status LogWriter::WritePending(int64_t time_ms) {
     }
     written_stamp_ = chunk.last;
     written_place_ = at_;
+    reopened_ = false;
   }
   return {};
 }
 
 SyncJob LogWriter::BeginSync() {
+  DCHECK(!reopened_);
   SyncJob job{std::move(dirty_), tail_number_ + pending_, written_place_};
   dirty_.clear();
   open_ = open_ && !all_written();  // what is in the job ends there
@@ -337,6 +338,7 @@ Status LogWriter::Mend(int64_t time_ms) {
   at_ = written_place_ = synced_place_;
   written_stamp_ = synced_stamp_;
   pending_ = 0;
+  open_ = reopened_ = false;
   for (Chunk& chunk : tail_) chunk.written = 0;
   const uint64_t number = synced_place_.segment + 1;
   // With the zeros behind, so that what the next segment held does not follow.

@@ -2,7 +2,7 @@
 //
 //   LogWriter writer(files, pool, "data", log_id);
 //   Status status = writer.Begin(end);          // where recovery found the end of the stream
-//   status = writer.Append(std::move(records));
+//   status = writer.Append(records, now_ms);
 //   status = writer.Sync();                     // synced_stamp() has risen
 //
 // W1. What was given to Append is kept in memory (the tail) until it is on disk.
@@ -18,8 +18,8 @@
 //     record that was given up never comes back behind a header that was on disk before its
 //     records.
 //
-// Threads: one; a SyncJob may be run by another meanwhile. Owns: the tail and the open segment.
-// Errors: as file_system.h; after one only Mend helps.
+// Threads: one at a time; a SyncJob may be run by another meanwhile. Owns: the tail and the open
+// segment. Errors: as file_system.h; after one only Mend helps.
 #pragma once
 
 #include <cstdint>
@@ -82,11 +82,16 @@ class LogWriter {
   Status Append(const engine::LogRecords& records, int64_t time_ms);
   // The first half of Append: the records are copied into the tail, and Resume writes them.
   void Keep(const engine::LogRecords& records);
-  // Whether Resume would need no other segment, whose header waits for the disk.
-  bool can_write_here() const {
+  // Whether so many bytes more would need no other segment, whose header waits for the disk.
+  bool can_write_here(uint64_t more) const {
     return !failed_ && !needy_ && current_ != nullptr &&
-           unwritten_bytes() <= capacity_ - at_.offset;
+           unwritten_bytes() + more <= capacity_ - at_.offset;
   }
+  // When a snapshot that the open segment needs is on disk, the next one says that it needs none;
+  // without it a snapshot that somebody removed would look like one that was never finished.
+  // LeaveNeedy begins it if everything is on disk, for that is what such a segment says (F2).
+  bool wants_clean_segment() const { return needy_ && !failed_ && has_room(); }
+  Status LeaveNeedy();
   // Goes on writing what was kept or blocked.
   Status Resume(int64_t time_ms) { return WriteTail(time_ms); }
   // Nobody will make room any more: what was given to Append is written all the same.
@@ -131,7 +136,6 @@ class LogWriter {
   Status WritePending(int64_t time_ms);
   Status NextSegment(const Chunk* chunk, int64_t time_ms,
                      const std::function<Status(File&)>& fill = {});
-  Status LeaveNeedy();
   Status RemoveSegments(uint64_t from);
   Status WriteTailInto(File& file) const;
   static size_t RecordEndFrom(const Chunk& chunk, size_t at);
@@ -156,6 +160,7 @@ class LogWriter {
   uint64_t tail_number_ = 0;  // of tail_.front(), counting all chunks ever
   size_t pending_ = 0;        // first chunk of tail_ that is not wholly written
   bool open_ = false;         // records may be added to the last chunk
+  bool reopened_ = false;     // they were, and are not written: written_place_ is inside it
   LogPlace written_place_;    // behind the last whole chunk
   LogPlace synced_place_;     // behind the last chunk on disk
   Stamp written_stamp_ = 0, synced_stamp_ = 0;

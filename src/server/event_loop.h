@@ -7,7 +7,8 @@
 // Connections that hold replies for the log (connection.h, C5) are gone through when it says that
 // what the loop awaits is safe: the smallest stamp that any of them awaits. So are those whose
 // writes wait for the log. In durability relaxed the loop hands its commits to the system before it
-// writes to its connections, when that costs no wait, and then nothing is held.
+// writes to its connections, when that costs no wait; then, but for a commit of another loop in
+// between, nothing is held.
 //
 // Threads: Post, Wake, OnSafe, AddSocket, RunTask, Stop and assigned() from any; everything else is
 // the loop's. Owns: its connections. A loop ends when it was told to stop and its last connection

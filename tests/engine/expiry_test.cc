@@ -1,6 +1,6 @@
 // Goal: keys past their deadline go in order of it, many to a commit, all of them and no other;
 // nobody sees one meanwhile, but for who began before it; nothing of them stays in memory, not even
-// of deadlines that were moved (G2 to G4).
+// of deadlines that were moved (G2, G3, G5).
 // Method: deadlines in the past, filed while expiry is off, so that nothing depends on how fast the
 // test runs; then threads that set, move, delete, swap and clear beside the collector, judged by
 // what each was told.
@@ -157,7 +157,7 @@ TEST_CASE("expiry: deadlines that move about leave one entry a key") {
   CHECK(w.session.Count(0) == 1);
 }
 
-// Nodes that were closed with a neighbour while they were on a list still (G4) are freed when their
+// Nodes that were closed with a neighbour while they were on a list still (G5) are freed when their
 // keyspace is dropped meanwhile, and held ones are not forgotten.
 TEST_CASE("expiry: neighbours that are buried together are freed once") {
   Watched w;

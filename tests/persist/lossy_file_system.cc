@@ -41,7 +41,12 @@ class LossyFileSystem::LossyFile : public File {
     return inode_->bytes.copy(out, size, static_cast<size_t>(offset));
   }
   Status Sync() override {
-    std::lock_guard lock(files_.mutex_);
+    std::unique_lock lock(files_.mutex_);
+    if (const auto hook = files_.on_sync_; hook) {
+      lock.unlock();
+      hook(path_);
+      lock.lock();
+    }
     const std::string* reason = files_.Begin(Operation::kSync, path_);
     files_.Note({Operation::kSync, reason != nullptr, inode_->id, 0, {}, {}, {}});
     return reason == nullptr ? Status() : Status::Error("cannot sync " + path_ + ": " + *reason);
@@ -192,6 +197,11 @@ uint64_t LossyFileSystem::faults() const {
 uint64_t LossyFileSystem::operations() const {
   std::lock_guard lock(mutex_);
   return journal_.size();
+}
+
+void LossyFileSystem::set_on_sync(std::function<void(const std::string& path)> hook) {
+  std::lock_guard lock(mutex_);
+  on_sync_ = std::move(hook);
 }
 
 void LossyFileSystem::set_on_operation(std::function<void(uint64_t, Operation)> hook) {
