@@ -6,33 +6,20 @@
 
 namespace fluxkv::engine {
 
-namespace {
-bool Earlier(const Deadlines::Entry& a, const Deadlines::Entry& b) {
-  return a.at_ms < b.at_ms;
-}
-bool Later(const Deadlines::Entry& a, const Deadlines::Entry& b) {
-  return a.at_ms > b.at_ms;
-}
-
-// A time that splits the entries in two, both with some of them.
-// Requires: they are not all of one millisecond.
-int64_t MiddleMs(std::vector<Deadlines::Entry>* entries, int64_t least_ms) {
-  const auto middle = entries->begin() + static_cast<ptrdiff_t>(entries->size() / 2);
-  std::nth_element(entries->begin(), middle, entries->end(), Earlier);
-  if (middle->at_ms > least_ms) return middle->at_ms;
-  // Half of them or more are of the least; those behind the middle are not in order.
-  int64_t next_ms = Deadlines::kNever;
-  for (const auto& e : *entries) {
-    if (e.at_ms > least_ms) next_ms = std::min(next_ms, e.at_ms);
-  }
-  return next_ms;
-}
-}  // namespace
-
 void Deadlines::Push(Array* array, const Entry& entry) {
-  array->sorted &= array->entries.empty() || entry.at_ms <= array->entries.back().at_ms;
+  array->sorted &= array->entries.empty() || Before()(entry, array->entries.back());
   array->earliest_ms = std::min(array->earliest_ms, entry.at_ms);
   array->entries.push_back(entry);
+}
+
+void Deadlines::Sort(Array* array) {
+#ifdef FLUXKV_PLANT_EXPIRE_UNSORTED
+  array->sorted = true;
+#endif
+  if (!array->sorted)
+    std::sort(array->entries.begin(), array->entries.end(),
+              [](const Entry& a, const Entry& b) { return Before()(b, a); });
+  array->sorted = true;
 }
 
 void Deadlines::Refresh(Array* array) {
@@ -43,37 +30,47 @@ void Deadlines::Refresh(Array* array) {
 
 void Deadlines::Add(const Entry& entry) {
   ++size_;
-  if (arrays_.empty()) return Push(&arrays_.emplace(entry.at_ms, Array())->second, entry);
-  auto at = arrays_.upper_bound(entry.at_ms);
-  at = at == arrays_.begin() ? BeginEarlier(at, entry.at_ms) : std::prev(at);
-  if (at->second.entries.size() >= kArray) return AddToFull(at, entry);
+  if (arrays_.empty()) return Push(&arrays_[entry], entry);
+  auto at = arrays_.upper_bound(entry);
+  at = at == arrays_.begin() ? BeginEarlier(at, entry) : std::prev(at);
+  if (at->second.entries.size() >= kArray) return AddToFull(&at->second, entry);
   Push(&at->second, entry);
 }
 
-void Deadlines::AddToFull(Arrays::iterator at, const Entry& entry) {
-  auto& entries = at->second.entries;
-  const auto [least, most] = std::minmax_element(entries.begin(), entries.end(), Earlier);
-  const int64_t least_ms = least->at_ms, most_ms = most->at_ms;
-  // Deadlines that come in order of time, or of one millisecond, leave full arrays behind.
-  if (entry.at_ms > most_ms || (entry.at_ms == most_ms && least_ms == most_ms))
-    return Push(&arrays_.emplace(entry.at_ms, Array())->second, entry);
-  // All of one millisecond, and the new one is before it: the array is its alone from now on.
-  const int64_t split_ms = least_ms == most_ms ? least_ms : MiddleMs(&entries, least_ms);
-  const auto later = std::partition(entries.begin(), entries.end(),
-                                    [&](const Entry& e) { return e.at_ms < split_ms; });
-  Array& upper = arrays_.emplace(split_ms, Array())->second;
-  upper.entries.assign(later, entries.end());
-  entries.erase(later, entries.end());
-  Refresh(&at->second);
-  Refresh(&upper);
-  Push(entry.at_ms < split_ms ? &at->second : &upper, entry);
+void Deadlines::AddToFull(Array* array, const Entry& entry) {
+  auto& entries = array->entries;
+  size_ -= entries.size();
+  Sort(array);
+  entries.erase(std::unique(entries.begin(), entries.end(),
+                            [](const Entry& a, const Entry& b) {
+                              return !Before()(a, b) && !Before()(b, a);
+                            }),
+                entries.end());
+  size_ += entries.size();
+  if (entries.size() <= kRoomy) return Push(array, entry);
+  // What comes in order of time leaves full arrays behind: only the latest millisecond moves on.
+  size_t upper_count = entries.size() / 2;
+  const int64_t latest_ms = entries.front().at_ms;
+  if (entry.at_ms > latest_ms) return Push(&arrays_[entry], entry);
+  if (entry.at_ms == latest_ms) {
+    const auto earlier = std::find_if(entries.begin(), entries.end(),
+                                      [&](const Entry& e) { return e.at_ms < latest_ms; });
+    upper_count = std::min(upper_count, static_cast<size_t>(earlier - entries.begin()));
+  }
+  const auto lower = entries.begin() + static_cast<ptrdiff_t>(upper_count);
+  const Entry begin = *std::prev(lower);
+  Array& upper = arrays_[begin];
+  upper.entries.assign(entries.begin(), lower);
+  upper.earliest_ms = begin.at_ms;
+  entries.erase(entries.begin(), lower);
+  Push(Before()(entry, begin) ? array : &upper, entry);
 }
 
-Deadlines::Arrays::iterator Deadlines::BeginEarlier(Arrays::iterator at, int64_t begin_ms) {
+Deadlines::Arrays::iterator Deadlines::BeginEarlier(Arrays::iterator at, const Entry& begin) {
   const bool next_to_sweep = at == sweep_;
   auto moved = arrays_.extract(at);
-  moved.key() = begin_ms;
-  at = arrays_.insert(std::move(moved));
+  moved.key() = begin;
+  at = arrays_.insert(std::move(moved)).position;
   if (next_to_sweep) sweep_ = at;
   return at;
 }
@@ -86,8 +83,7 @@ void Deadlines::Erase(Arrays::iterator at) {
 void Deadlines::TakeDue(int64_t now_ms, size_t most, std::vector<Entry>* due) {
   while (due->size() < most && next_ms() <= now_ms) {
     Array& array = arrays_.begin()->second;
-    if (!array.sorted) std::sort(array.entries.begin(), array.entries.end(), Later);
-    array.sorted = true;
+    Sort(&array);
     while (due->size() < most && !array.entries.empty() && array.entries.back().at_ms <= now_ms) {
       due->push_back(array.entries.back());
       array.entries.pop_back();

@@ -5,10 +5,13 @@
 //   queue.Add({at_ms, hash, keyspace});
 //   queue.TakeDue(clock.now_ms(), 64, &due);  // earliest first
 //
-// Q1. Arrays follow each other in time: no entry is before where its array begins, none is after
-//     where the next array begins. So the earliest entry is in the first array.
-// Q2. No array is empty. One that is full (kArray) is split by time, so that whatever comes in
-//     whatever order leaves arrays half full or better; of one millisecond there may be many.
+// Q1. Entries have an order: of time, within a millisecond of key. Arrays follow each other in it:
+// no
+//     entry is before where its array begins, none is at or after where the next array begins. So
+//     the earliest entry is in the first array, and equal entries are in one.
+// Q2. No array is empty. A full one (kArray) loses what is in it more than once, and is split if
+//     that does not make room (kRoomy), so that a deadline which is set again and again does not
+//     pile up.
 //
 // A sweep (BeginSweep, then SweepArray while sweeping()) hands out every entry that was there when
 // it began and has not been taken since, one array after another, for the owner to drop some.
@@ -20,6 +23,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <tuple>
 #include <vector>
 
 #include "engine/handle.h"
@@ -30,6 +34,7 @@ class Deadlines {
  public:
   using Entry = HandleShared::Deadline;
   static constexpr size_t kArray = 512;
+  static constexpr size_t kRoomy = kArray / 4 * 3;
   static constexpr size_t kSparse = kArray / 4;  // an array that a sweep leaves so small is joined
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
@@ -64,14 +69,19 @@ class Deadlines {
     int64_t earliest_ms = kNever;
     bool sorted = true;  // latest first
   };
-  // By where they begin. Several may begin at one millisecond; a new one is then the last of them.
-  using Arrays = std::multimap<int64_t, Array>;
+  struct Before {
+    bool operator()(const Entry& a, const Entry& b) const {
+      return std::tie(a.at_ms, a.hash, a.keyspace) < std::tie(b.at_ms, b.hash, b.keyspace);
+    }
+  };
+  using Arrays = std::map<Entry, Array, Before>;  // by where they begin
 
   static void Push(Array* array, const Entry& entry);
+  static void Sort(Array* array);
   static void Refresh(Array* array);
-  void AddToFull(Arrays::iterator at, const Entry& entry);
+  void AddToFull(Array* array, const Entry& entry);
   // The array begins earlier from now on.
-  Arrays::iterator BeginEarlier(Arrays::iterator at, int64_t begin_ms);
+  Arrays::iterator BeginEarlier(Arrays::iterator at, const Entry& begin);
   void Erase(Arrays::iterator at);
   Arrays::iterator NextToSweep();
   void Settle(Arrays::iterator at, size_t shown);

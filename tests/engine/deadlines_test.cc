@@ -1,5 +1,6 @@
 // Goal: the expiry queue gives back every entry once, in order of time and not before its time,
-// however they came; its arrays stay about half full; a sweep shows each entry that stays.
+// however they came; its arrays stay about half full, and not of the same entry; a sweep shows each
+// that stays.
 // Method: random histories against a multiset, in shapes that deadlines have: all of one moment,
 // rising, falling, spread over years.
 #include "engine/deadlines.h"
@@ -132,6 +133,31 @@ TEST_CASE("deadlines: what a sweep leaves is joined") {
   for (uint64_t of = 2; of < 12; ++of) REQUIRE(model.Sweep(of, ~size_t{0}, &random));
   CHECK(model.queue.arrays() < before);
   CHECK(model.queue.arrays() <= model.size() / Deadlines::kSparse + 2);
+}
+
+TEST_CASE("deadlines: what comes again and again does not pile up") {
+  FLUXKV_SEEDED(seed);
+  std::mt19937_64 random(seed);
+  Deadlines queue;
+  constexpr size_t kKeys = 5000;
+  for (size_t i = 0; i < 100 * kKeys; ++i) {
+    const uint64_t key = random() % kKeys;
+    queue.Add({1000 + static_cast<int64_t>(key % 2), key, 1});
+  }
+  CHECK(queue.size() >= kKeys);
+  CHECK(queue.size() <= 4 * kKeys);
+  // All that is left twice lies in one array, where who sweeps finds it.
+  std::set<Triple> seen;
+  size_t in_two = 0;
+  for (queue.BeginSweep(); queue.sweeping();) {
+    queue.SweepArray([&](std::vector<Entry>* shown) {
+      std::set<Triple> here;
+      for (const Entry& e : *shown) here.insert(AsTriple(e));
+      for (const Triple& e : here) in_two += seen.insert(e).second ? 0 : 1;
+    });
+  }
+  CHECK(seen.size() == kKeys);
+  CHECK(in_two == 0);
 }
 
 }  // namespace
