@@ -250,6 +250,9 @@ void Collector::Unlink(Keyspace* keyspace) {
   keyspace->buried.fetch_add(closed_.size(), std::memory_order_seq_cst);
   for (const Candidate& c : closed_) keyspace->index.Remove(c.node, c.hash);
   keyspace->list.Remove(nodes_, handle_->reclaimer());
+#ifdef FLUXKV_PLANT_RETIRE_NEIGHBOURS
+  for (Node* node : nodes_) RetireClosed(node);
+#endif
 }
 
 }  // namespace fluxkv::engine

@@ -88,7 +88,9 @@ void Collector::ExpireBatch(std::span<const Deadlines::Entry> batch) {
         node->clear(Node::kFiled);
         gone_.push_back({head->expiry_ms(), node});
       } else {
+#ifndef FLUXKV_PLANT_FORGET_MOVED_DEADLINE
         deadlines_.Add({head->expiry_ms(), e.hash, e.keyspace});
+#endif
       }
     }
   }
@@ -148,7 +150,11 @@ void Collector::SweepEntries(std::vector<Deadlines::Entry>* entries) {
 }
 
 bool Collector::StillWanted(const Deadlines::Entry& entry, const Keyspace& keyspace) {
+#ifdef FLUXKV_PLANT_KEEP_STALE_DEADLINES
+  bool wanted = true;
+#else
   bool wanted = false;
+#endif
   nodes_.clear();
   keyspace.index.FindByHash(entry.hash, &nodes_);
   for (Node* node : nodes_) {
