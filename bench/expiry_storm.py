@@ -4,14 +4,16 @@
 
 Sets --keys keys whose deadlines lie evenly within one second, waits for that second, and prints for every 100 ms how
 many keys were past their deadline and not yet reclaimed, and how late the oldest of them was: keys go in order of
-deadline, so the number that is gone says which is the oldest. A prober sends a GET and a SET in turn all the while and
-notes how long each reply took. These are wall-clock figures, which a busy machine moves, and are not judged. Judged are
-what the server says of itself: the longest turn of a loop in CPU time with the time its threads waited for latches
-(at most 10 ms), and that every key went and none before its time.
+deadline, so the number that is gone says which is the oldest. A prober sends a GET, a SET, and a GET of a key whose
+deadline has just passed, in turn all the while, and notes how long each reply took. These are wall-clock figures, which
+a busy machine moves, and are not judged. Judged are what the server says of itself: the longest turn of a loop in CPU
+time with the time its threads waited for latches (at most 10 ms), that every key went and none before its time, and
+that none could be read after it.
 """
 import argparse
 import multiprocessing
 import os
+import random
 import re
 import socket
 import sys
@@ -55,18 +57,33 @@ class Client:
             left -= got
 
 
-def probe(port, stop, answer):
+def name_of(n, keys):
+    return f"key:{n * 7919 % keys:012d}"
+
+
+def probe(port, stop, answer, keys, first_ms):
+    """Delays of a GET and a SET, and of a GET of a key whose deadline has just passed; how many of these were there."""
     client = Client(port)
     client.line(b"SET probe 1\r\n")
-    delays = []
+    delays, asked, visible = [], 0, 0
+
+    def send(command):
+        begin = time.perf_counter()
+        reply = client.line(command)
+        delays.append((time.perf_counter() - begin) * 1000)
+        return reply
+
     while not stop.is_set():
-        for command in (b"GET probe\r\n", b"SET probe 1\r\n"):
-            begin = time.perf_counter()
-            client.line(command)
-            delays.append((time.perf_counter() - begin) * 1000)
+        send(b"GET probe\r\n")
+        send(b"SET probe 1\r\n")
+        past_ms = int(time.time() * 1000) - first_ms - 1
+        if past_ms >= 0:
+            n = random.randrange(keys // SECOND_MS) * SECOND_MS + min(past_ms, SECOND_MS - 1)
+            asked += 1
+            visible += send(f"GET {name_of(n, keys)}\r\n".encode()) != b"$-1\r\n"
         time.sleep(0.0005)
     delays.sort()
-    answer.put((len(delays), delays[len(delays) // 2], delays[int(len(delays) * 0.999)], delays[-1]))
+    answer.put((len(delays), delays[len(delays) // 2], delays[int(len(delays) * 0.999)], delays[-1], asked, visible))
 
 
 def fill(client, options, first_ms):
@@ -74,7 +91,7 @@ def fill(client, options, first_ms):
     batch, tail = 1000, f"$1\r\nv\r\n$4\r\nPXAT\r\n$13\r\n"
     for begin in range(0, options.keys, batch):
         numbers = range(begin, min(begin + batch, options.keys))
-        client.send_all("".join(f"*5\r\n$3\r\nSET\r\n$16\r\nkey:{n * 7919 % options.keys:012d}\r\n{tail}"
+        client.send_all("".join(f"*5\r\n$3\r\nSET\r\n$16\r\n{name_of(n, options.keys)}\r\n{tail}"
                                 f"{first_ms + n % SECOND_MS}\r\n" for n in numbers).encode(), len(numbers))
 
 
@@ -115,7 +132,7 @@ def storm(server, options):
     if left_s < 1:
         sys.exit("filling took too long: raise --fill-s")
     stop, answer = multiprocessing.Event(), multiprocessing.Queue()
-    prober = multiprocessing.Process(target=probe, args=(server.port, stop, answer))
+    prober = multiprocessing.Process(target=probe, args=(server.port, stop, answer, options.keys, first_ms))
     time.sleep(left_s - 0.7)
     used_before = int(client.info("memory")["used_memory"])
     client.line(b"CONFIG RESETSTAT\r\n")
@@ -133,7 +150,7 @@ def storm(server, options):
             break
         time.sleep(0.01)
     stop.set()
-    count, median, high, longest = answer.get()
+    count, median, high, longest, asked, visible = answer.get()
     prober.join()
     print(f"worst lateness               {max(s[2] for s in samples):10.1f} ms")
     print(f"the last key went            {samples[-1][0] - SECOND_MS:10.1f} ms after the last deadline")
@@ -142,7 +159,8 @@ def storm(server, options):
     print(f"used memory                  {used_before / 2**20:10.1f} MiB before, {used / 2**20:.1f} MiB after")
     print(f"the server's CPU             {cpu:10.2f} s until the last key went")
     print(f"prober, {count} replies: p50 {median:.2f} ms, p99.9 {high:.2f} ms, longest {longest:.2f} ms")
-    good = gone == options.keys and early <= 0
+    print(f"keys just past their deadline: {visible} of {asked} could be read")
+    good = gone == options.keys and early <= 0 and visible == 0
     if gone != options.keys:
         print(f"LOST: {gone} of {options.keys} keys went")
     if early > 0:
