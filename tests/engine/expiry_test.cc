@@ -66,6 +66,7 @@ TEST_CASE("expiry: a storm goes in order of deadline, many keys to a commit, and
     if (i % 10 == 1) w.session.Set(1, "stays:" + Name(i), "v");
   }
   CHECK(w.session.Count(1) == keys + keys / 5);
+  w.Vacuum();  // a turn that has read a part of the inboxes must not go on to expire it
   const Stamp before = w.database.stats().stamp;
   w.database.set_active_expiry(true);
   w.Vacuum();
