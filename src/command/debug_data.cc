@@ -92,6 +92,7 @@ void DebugDigest(Context& c) {
   std::unique_ptr<engine::Handle> handle = c.services.database.Attach();
   engine::Handle::Scope in_epoch(*handle);
   engine::Transaction txn(*handle);
+  txn.set_client(c.session.info->id);
   if (!txn.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true))
     return c.reply.Error("ERR too many live snapshots");
   Digest digest;

@@ -266,6 +266,7 @@ void Dispatcher::ExecuteWrite(Context& context) {
 
 void Dispatcher::ExecuteAtSnapshot(Context& context) {
   engine::Transaction& txn = loop_.txn;
+  txn.set_client(context.session.info->id);
   // With as many snapshots open as there may be, the command still has its moment: alone.
   if (!txn.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true)) txn.BeginExclusive();
   context.command->handler(context);

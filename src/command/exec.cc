@@ -100,6 +100,7 @@ bool QueueRunner::Begin(Mode mode) {
     case Mode::kSnapshot:
       break;
   }
+  txn_.set_client(session_.info->id);
   bool weaker = context_.services.config.start().isolation == config::Isolation::kSnapshot;
   return txn_.BeginSnapshot(
       weaker ? engine::Isolation::kSnapshot : engine::Isolation::kSerializable, only_reads_);

@@ -31,6 +31,7 @@ constexpr Section kSections[] = {
     {"cluster", "Cluster", true, &InfoCluster},
     {"keyspace", "Keyspace", true, &InfoKeyspace},
     {"fluxkv", "Fluxkv", true, &InfoFluxkv},
+    {"vacuum", "Vacuum", true, &InfoVacuum},
 };
 
 using Wanted = std::array<bool, std::size(kSections)>;

@@ -54,6 +54,7 @@ void InfoStats(const Services& services, InfoText* info);         // info_stats.
 void InfoCommandStats(const Services& services, InfoText* info);  // info_stats.cc
 void InfoErrorStats(const Services& services, InfoText* info);    // info_stats.cc
 void InfoLatencyStats(const Services& services, InfoText* info);  // info_stats.cc
+void InfoVacuum(const Services& services, InfoText* info);        // vacuum_commands.cc
 void InfoFluxkv(const Services& services, InfoText* info);        // info_stats.cc
 
 }  // namespace fluxkv::command

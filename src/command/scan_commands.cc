@@ -84,8 +84,10 @@ class KeyMatcher {
 // A KEYS that takes longer than one slice: it goes on over a snapshot of its own.
 class ParkedKeys final : public Parked {
  public:
-  ParkedKeys(engine::Handle& handle, uint32_t db, std::string_view pattern)
-      : txn_(handle), matcher_(db, pattern) {}
+  ParkedKeys(engine::Handle& handle, uint64_t client, uint32_t db, std::string_view pattern)
+      : txn_(handle), matcher_(db, pattern) {
+    txn_.set_client(client);
+  }
 
   // False when there are too many live snapshots.
   bool Begin() { return txn_.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true); }
@@ -107,7 +109,7 @@ void Keys(Context& c) {
   KeyMatcher matcher(c.db(), c.args[1]);
   const bool may_park = !c.in_exec && c.txn.mode() == engine::Transaction::Mode::kSnapshot;
   if (matcher.Run(c.txn, may_park ? kSliceNs : 0)) return matcher.Answer(c.reply);
-  auto parked = std::make_unique<ParkedKeys>(c.loop.handle, c.db(), c.args[1]);
+  auto parked = std::make_unique<ParkedKeys>(c.loop.handle, c.session.info->id, c.db(), c.args[1]);
   if (parked->Begin()) {
     c.parked = std::move(parked);
     return;

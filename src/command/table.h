@@ -39,6 +39,7 @@ std::span<const Command>
 ServerCommands();  // server_commands.cc: INFO TIME ROLE SHUTDOWN LOLWUT MONITOR ...
 std::span<const Command>
 SaveCommands();  // save_commands.cc: SAVE BGSAVE BGREWRITEAOF LASTSAVE WAITAOF
+std::span<const Command> VacuumCommands();      // vacuum_commands.cc: VACUUM
 std::span<const Command> ConfigCommands();      // config_commands.cc
 std::span<const Command> CommandCommands();     // command_commands.cc: COMMAND
 std::span<const Command> MonitoringCommands();  // monitoring_commands.cc: SLOWLOG LATENCY MEMORY

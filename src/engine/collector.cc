@@ -2,28 +2,20 @@
 
 #include <algorithm>
 #include <chrono>
-#include <string>
 
 #include "base/check.h"
 #include "engine/store.h"
-#include "engine/transaction.h"
 
 namespace fluxkv::engine {
 
 namespace {
 
-constexpr size_t kBatch = 64;        // items between two epochs
-constexpr size_t kWakeDropped = 64;  // dropped roots that wake the collector
-constexpr size_t kCompactMin = 4096;
-constexpr int64_t kRetryMs =
-    100;  // a deadline that had to wait (its database was being swapped) comes again after this
-constexpr int64_t kHeldLookMs =
-    1000;  // nodes that snapshots or watches hold are looked at this often at the least
+constexpr size_t kWakeDropped = 64;     // dropped roots that wake the collector
+constexpr size_t kInboxKept = 1 << 16;  // entries; a larger inbox gives its memory back
 constexpr int64_t kIntervalMsDefault = 100;
-
-bool Later(const HandleShared::Deadline& a, const HandleShared::Deadline& b) {
-  return a.at_ms > b.at_ms;
-}
+// Deadlines and garbage lie in inboxes for so long at the most: a key whose deadline came sooner
+// goes so much later.
+constexpr int64_t kTickMs = 25;
 
 void FreeHistory(History* entry, FreedKeyspace* freed) {
   while (entry != nullptr) {
@@ -79,6 +71,13 @@ Collector::~Collector() {
   wake_.notify_all();
   thread_.join();
   txn_.reset();
+  // What is closed is in no keyspace any more (G5); the other nodes go with theirs.
+  TakeInboxes();
+  garbage_.erase(garbage_.begin(), garbage_.begin() + static_cast<ptrdiff_t>(buried_));
+  garbage_.insert(garbage_.end(), held_.begin(), held_.end());
+  for (const Garbage& g : garbage_) {
+    if (g.node->head() == Node::Closed()) Node::Delete(g.node);
+  }
   handle_->reclaimer().Collect();
   handle_.reset();
 }
@@ -99,12 +98,31 @@ void Collector::DropRoot(uint32_t db, RootVersion* before, Stamp replaced_at) {
   wake_.notify_one();
 }
 
-void Collector::Vacuum() {
-  std::unique_lock lock(mutex_);
-  uint64_t wanted = ++vacuums_wanted_;
+uint64_t Collector::RequestVacuum() {
+  std::lock_guard lock(mutex_);
   wake_.notify_one();
-  vacuumed_.wait(lock, [&] { return vacuums_done_ >= wanted || stop_; });
+  return ++vacuums_wanted_;
 }
+
+bool Collector::VacuumEnded(uint64_t ticket, Vacuumed* result) const {
+  std::lock_guard lock(mutex_);
+  *result = vacuumed_last_;
+  return vacuums_done_ >= ticket;
+}
+
+Vacuumed Collector::Vacuum() {
+  const uint64_t ticket = RequestVacuum();
+  std::unique_lock lock(mutex_);
+  vacuumed_.wait(lock, [&] { return vacuums_done_ >= ticket || stop_; });
+  return vacuumed_last_;
+}
+
+VacuumStats Collector::figures() const {
+  std::lock_guard lock(mutex_);
+  return figures_;
+}
+
+// ---- The thread
 
 void Collector::Run() {
   std::unique_lock lock(mutex_);
@@ -113,45 +131,52 @@ void Collector::Run() {
     const bool vacuum = wanted != vacuums_done_;
     woken_ = false;
     lock.unlock();
-    Round(vacuum);
-    if (vacuum) Round(true);  // what the first round deleted can be buried now
-    const int64_t wait_ms = WaitMs();
-    lock.lock();
+    Vacuumed vacuumed;
     if (vacuum) {
+      vacuumed = TurnsForVacuum();
+    } else {
+      Turn();
+    }
+    const int64_t wait_ms = WaitMs();
+    const Vacuumed given = Given();
+    lock.lock();
+    figures_.since_start = given;
+    figures_.nodes_waiting = garbage_.size() - buried_;
+    figures_.nodes_held = held_.size();
+    if (vacuum || passed_.ended_at_ms > figures_.last.ended_at_ms)
+      figures_.last = vacuum ? vacuumed : passed_;
+    if (vacuum) {
+      vacuumed_last_ = vacuumed;
       vacuums_done_ = wanted;
       vacuumed_.notify_all();
     }
+    if (wait_ms == 0) continue;
     wake_.wait_for(lock, std::chrono::milliseconds(wait_ms),
                    [&] { return stop_ || woken_ || vacuums_wanted_ != vacuums_done_; });
   }
   vacuumed_.notify_all();
 }
 
-int64_t Collector::WaitMs() {
+bool Collector::expiring() const {
+  return active_expiry_.load() && !store_.ExpiryPaused();
+}
+
+int64_t Collector::WaitMs() const {
+  if (more_is_due_ || buried_ < pass_end_ || deadlines_.sweeping()) return 0;
   const auto* interval = store_.options.vacuum_interval_ms;
   int64_t wait =
       interval == nullptr ? kIntervalMsDefault : interval->load(std::memory_order_relaxed);
-  if (!deadlines_.empty() && active_expiry_.load() && !store_.ExpiryPaused())
-    wait = std::min(wait, deadlines_.front().at_ms - store_.clock.now_ms());
-  return std::clamp<int64_t>(wait, 1, kIntervalMsDefault);
+  if (expiring()) wait = std::min(wait, deadlines_.next_ms() - store_.clock.now_ms());
+  return std::clamp<int64_t>(wait, 1, kTickMs);
 }
 
-void Collector::Round(bool look_at_held) {
-  const int64_t now_ms = store_.clock.Tick();
+void Collector::Turn() {
+  store_.clock.Tick();
   TakeInboxes();
-  Expire();
-  CompactDeadlines();
-  TakeInboxes();  // the tombstones of what expired
-  const Stamp oldest = store_.snapshots.Oldest();
-  if (!held_.empty() && (look_at_held || held_for_log_ || oldest != oldest_seen_ ||
-                         now_ms - held_looked_at_ms_ >= kHeldLookMs)) {
-    oldest_seen_ = oldest;
-    held_for_log_ = false;
-    held_looked_at_ms_ = now_ms;
-    garbage_.insert(garbage_.end(), held_.begin(), held_.end());
-    held_.clear();
-  }
-  Bury(&garbage_, &held_);
+  more_is_due_ = Expire();
+  if (buried_ == pass_end_ && !vacuuming_ && PassIsDue()) BeginPass(/*look_at_held=*/false);
+  Bury();
+  if (!more_is_due_) Sweep();
   FreeDroppedRoots();
   filed_deadlines_.store(deadlines_.size(), std::memory_order_relaxed);
   handle_->reclaimer().AdoptOrphans();
@@ -160,209 +185,63 @@ void Collector::Round(bool look_at_held) {
                                         std::memory_order_relaxed);
 }
 
+Vacuumed Collector::TurnsForVacuum() {
+  const Vacuumed before = Given();
+  const int64_t until_ms = store_.clock.Tick();
+  do {
+    Turn();
+  } while (!stop_ && expiring() && deadlines_.next_ms() <= until_ms);
+  vacuuming_ = true;
+  while (!stop_ && buried_ < pass_end_) Turn();
+  TakeInboxes();  // the tombstones of what expired
+  BeginPass(/*look_at_held=*/true);
+  do {
+    Turn();
+  } while (!stop_ && (buried_ < pass_end_ || deadlines_.sweeping()));
+  vacuuming_ = false;
+  return GivenSince(before);
+}
+
+Vacuumed Collector::Given() const {
+  return {.versions = versions_freed_,
+          .keys = keys_buried_,
+          .bytes = -handle_->shared().used_bytes.load(std::memory_order_relaxed),
+          .took_ms = 0,
+          .ended_at_ms = store_.clock.now_ms()};
+}
+
+Vacuumed Collector::GivenSince(const Vacuumed& before) const {
+  Vacuumed given = Given();
+  given.versions -= before.versions;
+  given.keys -= before.keys;
+  given.bytes -= before.bytes;
+  given.took_ms = given.ended_at_ms - before.ended_at_ms;
+  return given;
+}
+
 void Collector::TakeInboxes() {
-  std::vector<HandleShared::Deadline> deadlines;
+  filed_in_turn_ = 0;
   store_.VisitShared([&](const HandleShared& seen) {
     auto& shared = const_cast<HandleShared&>(seen);
     shared.inbox_latch.Lock();
-    garbage_.insert(garbage_.end(), shared.garbage.begin(), shared.garbage.end());
-    shared.garbage.clear();
-    deadlines.swap(shared.deadlines);
+    inbox_garbage_.swap(shared.garbage);
+    inbox_deadlines_.swap(shared.deadlines);
     shared.inbox_latch.Unlock();
-    for (const auto& d : deadlines) File(d);
-    deadlines.clear();
+    garbage_.insert(garbage_.end(), inbox_garbage_.begin(), inbox_garbage_.end());
+    for (const auto& d : inbox_deadlines_) deadlines_.Add(d);
+    filed_in_turn_ += inbox_deadlines_.size();
+    inbox_garbage_.clear();
+    inbox_deadlines_.clear();
+    if (inbox_garbage_.capacity() > kInboxKept) inbox_garbage_ = {};
+    if (inbox_deadlines_.capacity() > kInboxKept) inbox_deadlines_ = {};
   });
 }
 
-// ---- Burying
-
-void Collector::Bury(std::vector<HandleShared::Garbage>* list,
-                     std::vector<HandleShared::Garbage>* held) {
-  for (size_t i = 0; i < list->size();) {
-    Handle::Scope in_epoch(*handle_);
-    for (size_t end = std::min(list->size(), i + kBatch); i < end; ++i) {
-      if (BuryOne((*list)[i]) == Verdict::kHeld) held->push_back((*list)[i]);
-    }
-  }
-  list->clear();
-}
-
-Collector::Verdict Collector::BuryOne(const HandleShared::Garbage& item) {
-  Node* node = item.node;
-  const uint64_t hash = HashBytes(node->key());
-  std::optional<uint32_t> db = store_.DatabaseOf(item.keyspace->id);
-  if (!db) return Verdict::kHeld;  // the keyspace is dropped and frees its nodes itself
-  const LatchKey latch{*db, hash};
-#ifdef FLUXKV_PLANT_BURY_WITHOUT_LATCH
-  txn_->BeginLatched({&latch, 0});
-#else
-  txn_->BeginLatched({&latch, 1});
-#endif
-  Verdict verdict = Verdict::kHeld;
-  if (store_.Root(*db)->keyspace ==
-      item.keyspace) {  // K1; else a swap came between, and it is looked at again
-    Version* head = node->head();
-    if (head != nullptr) PruneHistory(head);
-    const bool dead = head == nullptr || (head->is_tombstone() && head->older() == nullptr);
-    const bool safe = head == nullptr || store_.log.IsSafe(head->stamp());  // D4
-    held_for_log_ |= dead && !safe;
-    [[maybe_unused]] const bool awaited =
-        head != nullptr && store_.writing_snapshots.Needs(0, head->stamp());  // G4
-    if (!dead && head->older() == nullptr) {
-      node->clear(Node::kQueued);
-      verdict = Verdict::kDone;
-#ifdef FLUXKV_PLANT_BURY_WATCHED
-    } else if (dead && !awaited) {
-#elif defined(FLUXKV_PLANT_BURY_UNSAFE)
-    } else if (dead && !awaited && !store_.watches.Holds(hash)) {
-#elif defined(FLUXKV_PLANT_BURY_BEFORE_WRITER)
-    } else if (dead && safe && !store_.watches.Holds(hash)) {
-#else
-    } else if (dead && safe && !awaited && !store_.watches.Holds(hash)) {
-#endif
-      node->set_head(Node::Closed());
-      item.keyspace->buried.fetch_add(1, std::memory_order_seq_cst);
-      item.keyspace->index.Remove(node, hash);
-      item.keyspace->list.Remove(node, handle_->reclaimer());
-      const size_t bytes = node->AllocatedBytes();
-      handle_->AddUsedBytes(-static_cast<int64_t>(bytes));
-      if (head != nullptr) handle_->RetireVersion(head);
-      handle_->reclaimer().Retire(node, bytes,
-                                  [](void* p) { Node::Delete(static_cast<Node*>(p)); });
-      verdict = Verdict::kDone;
-    }
-  }
-  txn_->Rollback();  // lets go of the latch
-  return verdict;
-}
-
-void Collector::PruneHistory(Version* head) {
-  Stamp until = head->stamp();
-  std::atomic<History*>* link = nullptr;  // null: head's own
-  for (History* entry = head->older(); entry != nullptr;) {
-    History* older = entry->older.load(std::memory_order_acquire);
-    const Stamp from = entry->version == nullptr ? 0 : entry->version->stamp();
-    if (store_.snapshots.Needs(from, until)) {
-      until = from;
-      link = &entry->older;
-    } else {
-      if (link == nullptr) {
-        head->set_older(older);
-      } else {
-        link->store(older, std::memory_order_release);
-      }
-      handle_->AddVersionsKept(-1);
-      handle_->AddUsedBytes(-static_cast<int64_t>(AllocatedBytes(sizeof(History))));
-      if (entry->version != nullptr) handle_->RetireVersion(entry->version);
-      handle_->RetireHistory(entry);
-    }
-    entry = older;
-  }
-}
-
-// ---- Expiry
-
-void Collector::File(const HandleShared::Deadline& deadline) {
-  deadlines_.push_back(deadline);
-  std::push_heap(deadlines_.begin(), deadlines_.end(), Later);
-}
-
-// Deadlines that were moved about and keys that were deleted leave entries behind. One entry a key,
-// the earliest, is enough, and none for a key that has no deadline any more. Twice as many entries
-// as were left last time pay for the next visit.
-void Collector::CompactDeadlines() {
-  if (deadlines_.size() < compact_at_) return;
-  std::sort(deadlines_.begin(), deadlines_.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.keyspace, a.hash, a.at_ms) < std::tie(b.keyspace, b.hash, b.at_ms);
-  });
-  deadlines_.erase(std::unique(deadlines_.begin(), deadlines_.end(),
-                               [](const auto& a, const auto& b) {
-                                 return a.keyspace == b.keyspace && a.hash == b.hash;
-                               }),
-                   deadlines_.end());
-  size_t kept = 0;
-  for (size_t i = 0; i < deadlines_.size();) {
-    Handle::Scope in_epoch(*handle_);
-    for (size_t end = std::min(deadlines_.size(), i + kBatch); i < end; ++i) {
-      if (HasDeadline(deadlines_[i])) deadlines_[kept++] = deadlines_[i];
-    }
-  }
-  deadlines_.resize(kept);
-  deadlines_.shrink_to_fit();
-  std::make_heap(deadlines_.begin(), deadlines_.end(), Later);
-  compact_at_ = std::max<size_t>(kCompactMin, deadlines_.size() * 2);
-}
-
-// Whether a key that the entry is for is still there with a deadline; nodes without one are no
-// longer filed (G3).
-bool Collector::HasDeadline(const HandleShared::Deadline& entry) {
-  std::optional<uint32_t> db = store_.DatabaseOf(entry.keyspace);
-  if (!db) return false;  // dropped
-  const LatchKey latch{*db, entry.hash};
-  txn_->BeginLatched({&latch, 1});
-  const Keyspace* keyspace = store_.Root(*db)->keyspace;
-  bool found = keyspace->id != entry.keyspace;  // swapped meanwhile: not now
-  std::vector<Node*> nodes;
-  if (!found) keyspace->index.FindByHash(entry.hash, &nodes);
-  for (Node* node : nodes) {
-    const Version* head = node->head();
-    if (head != nullptr && head->has_expiry()) {
-      found = true;
-    } else {
-      node->clear(Node::kFiled);
-    }
-  }
-  txn_->Rollback();
-  return found;
-}
-
-void Collector::Expire() {
-  if (!active_expiry_.load() || store_.ExpiryPaused()) return;
-  while (!deadlines_.empty() && deadlines_.front().at_ms <= store_.clock.Tick()) {
-    Handle::Scope in_epoch(*handle_);
-    for (size_t i = 0;
-         i < kBatch && !deadlines_.empty() && deadlines_.front().at_ms <= store_.clock.now_ms();
-         ++i) {
-      std::pop_heap(deadlines_.begin(), deadlines_.end(), Later);
-      const HandleShared::Deadline due = deadlines_.back();
-      deadlines_.pop_back();
-      ExpireHash(due);
-    }
-  }
-}
-
-void Collector::ExpireHash(const HandleShared::Deadline& due) {
-  std::optional<uint32_t> db = store_.DatabaseOf(due.keyspace);
-  if (!db) return;  // dropped
-  const LatchKey latch{*db, due.hash};
-  txn_->BeginLatched({&latch, 1});
-  Keyspace* keyspace = store_.Root(*db)->keyspace;
-  if (keyspace->id != due.keyspace) {  // swapped meanwhile
-    txn_->Rollback();
-    return File({store_.clock.now_ms() + kRetryMs, due.hash, due.keyspace});
-  }
-  std::vector<Node*> nodes;
-  keyspace->index.FindByHash(due.hash, &nodes);
-  std::vector<std::string> gone;
-  for (Node* node : nodes) {
-    const Version* head = node->head();
-    node->clear(Node::kFiled);
-    if (head == nullptr || head->is_tombstone() || !head->has_expiry()) continue;
-    int64_t again_ms = head->expiry_ms();
-    if (head->ExpiredAt(txn_->now_ms())) {
-      if (txn_->DeleteExpired(*db, Key(node->key(), due.hash))) {
-        gone.emplace_back(node->key());
-        continue;
-      }
-      again_ms = store_.clock.now_ms() + kRetryMs;
-    }
-    node->set(Node::kFiled);
-    File({again_ms, due.hash, due.keyspace});
-  }
-  store_.expired_keys.fetch_add(gone.size(), std::memory_order_relaxed);
-  CHECK(txn_->Commit());
-  if (!store_.options.on_expired) return;
-  for (const std::string& key : gone) store_.options.on_expired(*db, key, txn_->commit_stamp());
+std::optional<uint32_t> Collector::NumberOf(uint64_t keyspace_id) {
+  if (store_.Root(last_db_)->keyspace->id == keyspace_id) return last_db_;
+  const std::optional<uint32_t> db = store_.DatabaseOf(keyspace_id);
+  if (db) last_db_ = *db;
+  return db;
 }
 
 // ---- Dropped keyspaces
@@ -393,11 +272,10 @@ void Collector::FreeDroppedRoots() {
     handle_->reclaimer().Retire(d.root, sizeof(RootVersion),
                                 [](void* p) { delete static_cast<RootVersion*>(p); });
     if (keyspace->roots.fetch_sub(1) != 1) continue;
-    const auto of_it = [keyspace](const HandleShared::Garbage& g) {
-      return g.keyspace == keyspace;
-    };
-    std::erase_if(garbage_, of_it);
-    std::erase_if(held_, of_it);
+    if (keyspace->keys_with_expiry() > deadlines_.size() / 4) sweep_at_ = 0;  // what it leaves
+    keys_buried_ += keyspace->keys();
+    versions_freed_ += keyspace->keys();
+    ForgetNodesOf(keyspace);
     handle_->reclaimer().Retire(
         new Doomed{keyspace, &handle_->shared()}, limits::kEpochRetiredBytesMax, [](void* p) {
           auto* doomed = static_cast<Doomed*>(p);

@@ -2,6 +2,10 @@
 // nobody can see past, nodes that never got a version), frees versions that a snapshot held back,
 // deletes expired keys in order of their deadline, and frees keyspaces that FLUSHDB dropped.
 //
+// It works in turns of a few milliseconds: what is due comes first, then burying, then the sweep of
+// the expiry queue. Keys are handled in batches: the cache lines of all are asked for, their
+// stripes are latched in order, and one commit (or one visit of the ordered list) does for all.
+//
 // G1. Only the collector closes and unlinks nodes, under the key's latch (N2), and unlinks
 //     RootVersions (K2).
 // G2. A node with kQueued set is on its list exactly once, in an inbox,
@@ -11,9 +15,14 @@
 //     entry does.
 // G4. No tombstone above a live snapshot that may write is buried: without it the snapshot would
 //     not learn at its commit that somebody wrote the key since, when the key was absent before.
+// G5. A node may be closed while it is on its list, together with a neighbour; it is retired when
+//     its own turn comes, and the list is the last to know it.
+// G6. A batch holds the latches of at most kBatch keys, and does nothing under them that waits but
+//     for a latch inside list or index.
 //
-// Threads: Wake, DropRoot, Vacuum, set_active_expiry from any thread;
-//          the rest is the collector's own.
+// Files: collector.cc (the thread, dropped keyspaces), collector_expiry.cc, collector_bury.cc.
+//
+// Threads: the public methods from any thread; the rest is the collector's own.
 #pragma once
 
 #include <atomic>
@@ -21,16 +30,20 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <thread>
 #include <vector>
 
+#include "engine/database.h"
+#include "engine/deadlines.h"
 #include "engine/handle.h"
 #include "engine/keyspace.h"
+#include "engine/transaction.h"
 
 namespace fluxkv::engine {
 
 class Store;
-class Transaction;
 
 class Collector {
  public:
@@ -42,7 +55,10 @@ class Collector {
   void Wake();
   // `before` is the root that a commit with this stamp replaced.
   void DropRoot(uint32_t db, RootVersion* before, Stamp replaced_at);
-  void Vacuum();
+  Vacuumed Vacuum();         // waits
+  uint64_t RequestVacuum();  // a ticket
+  bool VacuumEnded(uint64_t ticket, Vacuumed* result) const;
+  VacuumStats figures() const;  // without what others know
   void set_active_expiry(bool on) {
     active_expiry_.store(on);
     Wake();
@@ -50,45 +66,124 @@ class Collector {
   size_t filed_deadlines() const { return filed_deadlines_.load(std::memory_order_relaxed); }
 
  private:
+  static constexpr size_t kBatch = 64;  // keys that are handled together, between two epochs
+  // Nodes that wait to be buried; when there are more, what is due does not come first any more.
+  static constexpr size_t kWaitingMost = 1 << 20;
+
+  using Garbage = HandleShared::Garbage;
   struct DroppedRoot {
     uint32_t db;
     RootVersion* root;
     Stamp replaced_at;
   };
-  enum class Verdict { kDone, kHeld };
+  struct Gone {
+    int64_t at_ms;
+    const Node* node;
+  };
+  enum class Verdict : uint8_t {
+    kDone,  // it is off the list
+    kHeld,  // it is to be looked at again
+    kDead,  // it can be buried if nobody is in the way
+  };
 
   void Run();
-  void Round(bool look_at_held);
+  // A few milliseconds of what there is to do.
+  void Turn();
+  // Turns until everything is done that could be done when it was called; what they gave back.
+  Vacuumed TurnsForVacuum();
   void TakeInboxes();
-  void Bury(std::vector<HandleShared::Garbage>* list, std::vector<HandleShared::Garbage>* held);
-  Verdict BuryOne(const HandleShared::Garbage& item);
-  // Frees what no snapshot needs behind the newest version. Requires: the key latched.
-  void PruneHistory(Version* head);
-  void Expire();
-  void ExpireHash(const HandleShared::Deadline& due);
-  void File(const HandleShared::Deadline& deadline);
-  void CompactDeadlines();
-  bool HasDeadline(const HandleShared::Deadline& entry);
   void FreeDroppedRoots();
-  int64_t WaitMs();
+  // What the collector has given back so far, and since an earlier answer of Given.
+  Vacuumed Given() const;
+  Vacuumed GivenSince(const Vacuumed& before) const;
+  int64_t WaitMs() const;
+  bool expiring() const;
+  // The number of a keyspace's database, nullopt when it is dropped. Requires: inside an epoch.
+  std::optional<uint32_t> NumberOf(uint64_t keyspace_id);
+
+  // ---- Expiry (collector_expiry.cc)
+  // Deletes some of what is past its deadline, the earliest first. True when more is.
+  bool Expire();
+  // What is to be done with entries of one keyspace.
+  void ExpireBatch(std::span<const Deadlines::Entry> batch);
+  // Latches the keys of the entries; null, and nothing latched, when their keyspace has just been
+  // swapped away. `db` is where it was.
+  Keyspace* LatchBatch(uint32_t db, std::span<const Deadlines::Entry> batch);
+  // Goes on with the sweep that takes stale entries out of the queue, or begins one if it is time.
+  void Sweep();
+  void SweepEntries(std::vector<Deadlines::Entry>* entries);
+  // Whether the entry is to stay. Requires: its key is latched.
+  bool StillWanted(const Deadlines::Entry& entry, const Keyspace& keyspace);
+
+  // ---- Burying (collector_bury.cc)
+  // Begins a pass over everything that is on the list now, and looks at what is held if it is time.
+  void BeginPass(bool look_at_held);
+  bool PassIsDue() const;
+  // Goes on with the pass for some of its nodes.
+  void Bury();
+  void BuryBatch();
+  Verdict LookAt(const Garbage& item);
+  // Frees what no snapshot needs behind the newest version.
+  Verdict Prune(const Garbage& item);
+  void PruneHistory(Version* head);
+  // Buries the node, and with it the dead ones beside it in the ordered list.
+  Verdict BuryWithNeighbours(const Garbage& item);
+  // Nodes of `page_` that look dead, the item's first of all, into `candidates_`.
+  void FindCandidates(uint32_t db, const Node* item);
+  // Closes and unlinks `closed_`. Requires: latched, and each may be buried.
+  void Unlink(Keyspace* keyspace);
+  // Whether a crash could not bring back what this dead node stood for (D4).
+  bool IsSafe(const Version* head) const;
+  bool MayBury(const Version* head, uint64_t hash) const;
+  void RetireClosed(Node* node);
+  // Takes nodes of a keyspace that is about to be freed off the list.
+  void ForgetNodesOf(const Keyspace* keyspace);
+
+  struct Candidate {
+    Node* node;
+    uint64_t hash;
+  };
 
   Store& store_;
   std::unique_ptr<Handle> handle_;
   std::unique_ptr<Transaction> txn_;
-  std::vector<HandleShared::Garbage> garbage_, held_;
-  std::vector<HandleShared::Deadline> deadlines_;  // a heap, earliest first
-  size_t compact_at_ = 4096;
-  Stamp oldest_seen_ = 0;
-  bool held_for_log_ = false;  // something in held_ waits for the log
-  int64_t held_looked_at_ms_ = 0;
+  uint32_t last_db_ = 0;  // where NumberOf found the last one
   std::atomic<bool> active_expiry_{true};
+
+  Deadlines deadlines_;
+  size_t sweep_at_ = 0;                     // so many entries begin a sweep
+  size_t filed_in_turn_ = 0;                // entries that came in since the last turn
   std::atomic<size_t> filed_deadlines_{0};  // a figure
 
-  std::mutex mutex_;
+  std::vector<Garbage> garbage_;  // done with up to `buried_`, of this pass up to `pass_end_`
+  size_t buried_ = 0, pass_end_ = 0;
+  std::vector<Garbage> held_;
+  Stamp oldest_seen_ = 0, safe_seen_ = 0;
+  bool held_for_log_ = false;  // something in held_ waits for the log
+  int64_t passed_at_ms_ = 0, held_looked_at_ms_ = 0;
+  bool more_is_due_ = false;
+  bool vacuuming_ = false;  // no pass begins but the one that was asked for
+
+  uint64_t versions_freed_ = 0, keys_buried_ = 0;
+  Vacuumed before_pass_, passed_;  // the last pass that gave something back
+
+  // Scratch.
+  std::vector<Deadlines::Entry> due_, moved_, inbox_deadlines_;
+  std::vector<Garbage> inbox_garbage_;
+  std::vector<Node*> nodes_;
+  std::vector<LatchKey> latch_keys_;
+  std::vector<Gone> gone_;
+  std::vector<Candidate> candidates_, closed_;
+  OrderedList::Page page_;
+
+  mutable std::mutex mutex_;
   std::condition_variable wake_, vacuumed_;
-  bool stop_ = false, woken_ = false;               // guarded by mutex_
+  std::atomic<bool> stop_{false};                   // set with mutex_ held
+  bool woken_ = false;                              // guarded by mutex_
   uint64_t vacuums_wanted_ = 0, vacuums_done_ = 0;  // guarded by mutex_
   std::vector<DroppedRoot> dropped_;                // guarded by mutex_
+  Vacuumed vacuumed_last_;                          // guarded by mutex_
+  VacuumStats figures_;                             // guarded by mutex_
   std::thread thread_;
 };
 

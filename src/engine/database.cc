@@ -82,8 +82,20 @@ void Database::PauseExpiry(int64_t until_ms) {
 void Database::set_active_expiry(bool on) {
   store_->collector->set_active_expiry(on);
 }
-void Database::Vacuum() {
-  store_->collector->Vacuum();
+Vacuumed Database::Vacuum() {
+  return store_->collector->Vacuum();
+}
+uint64_t Database::RequestVacuum() {
+  return store_->collector->RequestVacuum();
+}
+bool Database::VacuumEnded(uint64_t ticket, Vacuumed* result) const {
+  return store_->collector->VacuumEnded(ticket, result);
+}
+VacuumStats Database::vacuum_stats() const {
+  VacuumStats stats = store_->collector->figures();
+  stats.watched_keys = store_->watches.count();
+  stats.oldest_snapshot = store_->snapshots.OldestFigure();
+  return stats;
 }
 
 }  // namespace fluxkv::engine

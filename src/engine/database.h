@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "engine/key.h"
+#include "engine/snapshots.h"
 #include "engine/version.h"
 
 namespace fluxkv::engine {
@@ -27,12 +28,32 @@ class Store;
 
 struct Options {
   uint32_t databases = 16;
-  // The collector looks for work at least this often; it is woken earlier by what is queued.
+  // The collector buries what is dead at least this often; earlier when much waits. Expiry does not
+  // wait for it.
   std::atomic<int64_t>* vacuum_interval_ms = nullptr;  // null: 100 ms
   // Called after a key was removed because its deadline passed (keyspace notifications), by the
   // thread that removed it: the collector, or one that met the key.
   // `stamp` is the removal's (commit_log.h, D4).
   std::function<void(uint32_t db, std::string_view key, Stamp stamp)> on_expired;
+};
+
+// What was given back in one vacuum, or since the start.
+struct Vacuumed {
+  uint64_t versions = 0;  // that nobody could read any more, tombstones included
+  uint64_t keys = 0;      // dead keys that left index and list, and those of dropped databases
+  int64_t bytes = 0;      // as used_bytes counts them, less what tombstones took; below 0 if more
+                          // keys expired than could be buried
+  int64_t took_ms = 0;
+  int64_t ended_at_ms = 0;  // since 1970; 0: there was none yet
+};
+
+struct VacuumStats {
+  Vacuumed last;  // the last one that was asked for or gave something back
+  Vacuumed since_start;
+  uint64_t nodes_waiting = 0;  // to be looked at
+  uint64_t nodes_held = 0;     // looked at, and held by a snapshot, a watch or the log
+  uint64_t watched_keys = 0;
+  std::optional<SnapshotFigure> oldest_snapshot;
 };
 
 struct DatabaseStats {
@@ -94,8 +115,12 @@ class Database {
   // (DEBUG SET-ACTIVE-EXPIRE), both until a time (CLIENT PAUSE; 0: not any more).
   void set_active_expiry(bool on);
   void PauseExpiry(int64_t until_ms);
-  // Waits until everything that could be reclaimed now has been (DEBUG, MEMORY PURGE, tests).
-  void Vacuum();
+  // Waits until everything that could be reclaimed now has been. Requires: outside an epoch.
+  Vacuumed Vacuum();
+  // The same without waiting: a ticket, and whether that vacuum has ended.
+  uint64_t RequestVacuum();
+  bool VacuumEnded(uint64_t ticket, Vacuumed* result) const;
+  VacuumStats vacuum_stats() const;
 
   Store& store() { return *store_; }
 

@@ -62,11 +62,24 @@ Node* HashIndex::Find(const Key& key) const {
 }
 
 void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
-  std::vector<Entry> entries;
-  const uint64_t from = ScanHash(hash);
-  Collect(from, 1, &entries);
-  for (const Entry& e : entries) {
-    if (e.scan_hash == from && HashBytes(e.node->key()) == hash) nodes->push_back(e.node);
+  const uint64_t tag = TagOf(hash);
+  const size_t before = nodes->size();
+  Backoff backoff;
+  for (;;) {
+    const Segment* segment = SegmentOf(hash);
+    const size_t home = HomeOf(hash, segment->depth);
+    const Bucket* bucket = &segment->buckets[home];
+    const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
+    for (; bucket != end; ++bucket) {
+      for (const auto& word : bucket->slots) {
+        const uint64_t slot = word.load(std::memory_order_acquire);
+        if (slot == 0 || (slot & ~kPointerMask) != tag) continue;
+        if (HashBytes(NodeOf(slot)->key()) == hash) nodes->push_back(NodeOf(slot));
+      }
+    }
+    if ((segment->buckets[home].meta.load(std::memory_order_acquire) & kMoved) == 0) return;  // H3
+    nodes->resize(before);
+    backoff.Pause();
   }
 }
 

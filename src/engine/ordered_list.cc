@@ -199,19 +199,37 @@ void OrderedList::SplitAndInsert(Block* block, Node* node, size_t position) {
   block->count.store(static_cast<uint32_t>(keep), std::memory_order_release);
 }
 
-void OrderedList::Remove(Node* node, Reclaimer& reclaimer) {
-  Block* block = LatchFor(node->key());
-  const uint32_t count = block->count.load(std::memory_order_relaxed);
-  auto* begin = block->entries;
-  auto* position = std::find_if(begin, begin + count, [&](const std::atomic<Node*>& a) {
-    return a.load(std::memory_order_relaxed) == node;
-  });
-  CHECK(position != begin + count);
-  for (auto* p = position; p + 1 != begin + count; ++p)
-    p->store((p + 1)->load(std::memory_order_relaxed), std::memory_order_release);
-  block->count.store(count - 1, std::memory_order_release);
-  if (count > 1 || block == head_) return Unlatch(block);
+void OrderedList::Remove(std::span<Node* const> nodes, Reclaimer& reclaimer) {
+  while (!nodes.empty()) {
+    Block* block = LatchFor(nodes[0]->key());
+    nodes = nodes.subspan(TakeOut(block, nodes));
+    if (block->count.load(std::memory_order_relaxed) == 0 && block != head_) {
+      Unlink(block, reclaimer);
+    } else {
+      Unlatch(block);
+    }
+  }
+}
 
+size_t OrderedList::TakeOut(Block* block, std::span<Node* const> nodes) {
+  const uint32_t count = block->count.load(std::memory_order_relaxed);
+  uint32_t kept = 0;
+  size_t taken = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    Node* node = block->entries[i].load(std::memory_order_relaxed);
+    if (taken < nodes.size() && node == nodes[taken]) {
+      ++taken;
+      continue;
+    }
+    if (kept != i) block->entries[kept].store(node, std::memory_order_release);
+    ++kept;
+  }
+  CHECK(taken > 0);  // else a node is not in the list, or they are not in order
+  block->count.store(kept, std::memory_order_release);
+  return taken;
+}
+
+void OrderedList::Unlink(Block* block, Reclaimer& reclaimer) {
   {
     std::lock_guard lock(structure_mutex_);
     std::array<Block*, kHeightMax> before;

@@ -28,6 +28,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -52,8 +53,10 @@ class OrderedList {
 
   // Requires: no node with this key is in the list.
   void Insert(Node* node, Reclaimer& reclaimer);
-  // Requires: the node is in the list.
-  void Remove(Node* node, Reclaimer& reclaimer);
+  // Those of one block cost one search together.
+  // Requires: the nodes are in the list, and here in ascending order of key.
+  void Remove(std::span<Node* const> nodes, Reclaimer& reclaimer);
+  void Remove(Node* node, Reclaimer& reclaimer) { Remove({&node, 1}, reclaimer); }
 
   // A copy of one block, of one moment.
   struct Page {
@@ -102,6 +105,10 @@ class OrderedList {
   static bool TryLatch(Block* block);  // false if dead
   static void Unlatch(Block* block, bool dead = false);
   static bool TryRead(const Block* block, std::string_view key, Page* page);
+  // Takes out of a latched block those of the first nodes that it holds; how many they are.
+  static size_t TakeOut(Block* block, std::span<Node* const> nodes);
+  // Unlinks an empty block and lets go of its latch.
+  void Unlink(Block* block, Reclaimer& reclaimer);
   void SplitAndInsert(Block* block, Node* node, size_t position);
   Block* NewBlock(std::string_view low, uint32_t height);
   static void DeleteBlock(Block* block);

@@ -4,7 +4,7 @@
 
 namespace fluxkv::engine {
 
-std::optional<size_t> Snapshots::Take() {
+std::optional<size_t> Snapshots::Take(SnapshotHolder holder, int64_t now_ms) {
   count_.fetch_add(1, std::memory_order_seq_cst);  // S3
   for (size_t i = 0; i < slots_.size(); ++i) {
     Stamp free = kFree;
@@ -14,6 +14,9 @@ std::optional<size_t> Snapshots::Take() {
     size_t used = used_.load(std::memory_order_seq_cst);
     while (used < i + 1 && !used_.compare_exchange_weak(used, i + 1, std::memory_order_seq_cst)) {
     }
+    told_[i].began_at_ms.store(now_ms, std::memory_order_relaxed);
+    told_[i].kind.store(holder.kind, std::memory_order_relaxed);
+    told_[i].client.store(holder.client, std::memory_order_relaxed);
     return i;
   }
   count_.fetch_sub(1, std::memory_order_seq_cst);
@@ -33,6 +36,20 @@ bool Snapshots::Needs(Stamp from, Stamp until) const {
     if (stamp == kChoosing || (stamp != kFree && from <= stamp && stamp < until)) return true;
   }
   return false;
+}
+
+std::optional<SnapshotFigure> Snapshots::OldestFigure() const {
+  std::optional<SnapshotFigure> oldest;
+  const size_t used = used_.load(std::memory_order_seq_cst);
+  for (size_t i = 0; i < used && !none(); ++i) {
+    const Stamp stamp = slots_[i].load(std::memory_order_acquire);
+    if (stamp == kFree || stamp == kChoosing || (oldest && oldest->stamp <= stamp)) continue;
+    oldest = {.stamp = stamp,
+              .began_at_ms = told_[i].began_at_ms.load(std::memory_order_relaxed),
+              .holder = {.kind = told_[i].kind.load(std::memory_order_relaxed),
+                         .client = told_[i].client.load(std::memory_order_relaxed)}};
+  }
+  return oldest;
 }
 
 Stamp Snapshots::Oldest() const {

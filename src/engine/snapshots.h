@@ -23,6 +23,20 @@
 
 namespace fluxkv::engine {
 
+// Whose a snapshot is, for people to read.
+struct SnapshotHolder {
+  enum class Kind : uint8_t { kInternal, kCopy, kClient };
+  Kind kind = Kind::kInternal;
+  uint64_t client = 0;  // its id
+};
+
+// A live snapshot as a figure: its fields may be of different moments.
+struct SnapshotFigure {
+  Stamp stamp = 0;
+  int64_t began_at_ms = 0;
+  SnapshotHolder holder;
+};
+
 class Snapshots {
  public:
   static constexpr Stamp kFree = ~Stamp{0};
@@ -33,7 +47,7 @@ class Snapshots {
   }
 
   // A slot, published as choosing; nullopt when all are taken.
-  std::optional<size_t> Take();
+  std::optional<size_t> Take(SnapshotHolder holder = {}, int64_t now_ms = 0);
   void Choose(size_t slot, Stamp stamp) { slots_[slot].store(stamp, std::memory_order_seq_cst); }
   void Release(size_t slot);
 
@@ -43,10 +57,19 @@ class Snapshots {
   bool Needs(Stamp from, Stamp until) const;
   // The oldest live snapshot; kStampPending if there is none. A choosing one counts as 0.
   Stamp Oldest() const;
+  // The oldest one whose stamp is chosen; nullopt if there is none.
+  std::optional<SnapshotFigure> OldestFigure() const;
   size_t count() const { return count_.load(std::memory_order_relaxed); }
 
  private:
+  struct Told {  // figures: relaxed, written by who holds the slot
+    std::atomic<int64_t> began_at_ms{0};
+    std::atomic<SnapshotHolder::Kind> kind{SnapshotHolder::Kind::kInternal};
+    std::atomic<uint64_t> client{0};
+  };
+
   std::array<std::atomic<Stamp>, limits::kSnapshotsMax> slots_;
+  std::array<Told, limits::kSnapshotsMax> told_;
   std::atomic<size_t> count_{0};
   std::atomic<size_t> used_{0};  // slots at and above were never taken
 };

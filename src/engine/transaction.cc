@@ -100,7 +100,9 @@ void Transaction::BeginExclusive() {
 
 bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
   DCHECK(mode_ == Mode::kIdle);
-  std::optional<size_t> slot = store_.snapshots.Take();
+  const auto kind = client_ == 0 ? SnapshotHolder::Kind::kInternal : SnapshotHolder::Kind::kClient;
+  std::optional<size_t> slot =
+      store_.snapshots.Take({.kind = kind, .client = client_}, store_.clock.now_ms());
   if (!slot) return false;
   if (!read_only) {
     writer_slot_ = store_.writing_snapshots.Take();
@@ -129,7 +131,8 @@ bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
 
 bool Transaction::BeginCopy() {
   DCHECK(mode_ == Mode::kIdle);
-  std::optional<size_t> slot = store_.snapshots.Take();
+  std::optional<size_t> slot = store_.snapshots.Take(
+      {.kind = SnapshotHolder::Kind::kCopy, .client = 0}, store_.clock.now_ms());
   if (!slot) return false;
   mode_ = Mode::kSnapshot;
   snapshot_slot_ = *slot;
@@ -344,7 +347,14 @@ bool Transaction::DeleteExpired(uint32_t db, const Key& key) {
   Node* node = nullptr;
   const Version* version = Newest(*keyspace, key, &node);
   if (version == nullptr || version->is_tombstone() || !version->ExpiredAt(now_ms_)) return false;
-  AddWrite(keyspace, db, key).value = Version::NewExpiryTombstone(version->stamp());
+  DCHECK(write_index_.empty() && FindWrite(keyspace, key) == nullptr);
+  ++write_count_;
+  writes_.push_back({.keyspace = keyspace,
+                     .db = db,
+                     .hash = key.hash,
+                     .key = key.bytes,
+                     .value = Version::NewExpiryTombstone(version->stamp()),
+                     .access_s = std::nullopt});
   return true;
 }
 

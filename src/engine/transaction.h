@@ -84,6 +84,8 @@ class Transaction {
   const Version* Get(uint32_t db, const Key& key) { return Find(db, key, /*note_access=*/!quiet_); }
   // The same without noting the access (TTL, TYPE, OBJECT).
   const Version* Peek(uint32_t db, const Key& key) { return Find(db, key, /*note_access=*/false); }
+  // The client whose snapshots these are, for figures alone; 0: the program's own.
+  void set_client(uint64_t id) { client_ = id; }
   // CLIENT NO-TOUCH: Get notes nothing either.
   void set_quiet(bool quiet) { quiet_ = quiet; }
 
@@ -92,8 +94,9 @@ class Transaction {
   void Put(uint32_t db, const Key& key, VersionPtr value);
   // Deletes the key; false if there was no live value, and then nothing is written.
   bool Delete(uint32_t db, const Key& key);
-  // Deletes the key if it is past its deadline, for that reason.
-  // Requires: kLatched with the key declared.
+  // Deletes the key if it is past its deadline, for that reason. Many may be in one transaction.
+  // Requires: kLatched with the key declared; nothing else is written in the transaction, and no
+  // key twice.
   bool DeleteExpired(uint32_t db, const Key& key);
   // Clears a whole database / swaps two. Requires: kExclusive.
   void ClearDatabase(uint32_t db);
@@ -254,6 +257,7 @@ class Transaction {
   bool copying_ = false;
   bool unrecorded_ = false;   // the log does not hear of it
   bool leave_marks_ = false;  // reads of this transaction must be marked
+  uint64_t client_ = 0;
   uint32_t now_s_ = 0;
   int64_t now_ms_ = 0;
   uint64_t write_count_ = 0;

@@ -57,6 +57,7 @@ class Watches {
   // By hash: another key with the same hash is then held as well, which costs its node's memory for
   // a while.
   bool Holds(uint64_t hash) const;
+  size_t count() const { return total_.load(std::memory_order_relaxed); }  // a figure
 
  private:
   static void RebaseOne(WatchedKey& watched, const Keyspace& before, const Keyspace& after,

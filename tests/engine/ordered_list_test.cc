@@ -100,6 +100,41 @@ TEST_CASE("ordered list: ascending, descending, alternating, then removal to not
   }
 }
 
+TEST_CASE("ordered list: many are taken out together") {
+  FLUXKV_SEEDED(seed);
+  std::mt19937_64 random(seed);
+  Nodes nodes;
+  Epochs epochs;
+  OrderedList list;
+  const size_t empty_bytes = list.allocated_bytes();
+  Reclaimer reclaimer(epochs);
+  reclaimer.Enter();
+  for (const uint64_t in : {2, 3, 50, 100}) {  // of so many neighbours all go but one, or one goes
+    std::map<std::string, Node*> model;
+    for (int i = 0; i < 5000 / kSlower; ++i) {
+      const std::string name = RandomName(random);
+      if (model.contains(name)) continue;
+      list.Insert(model[name] = nodes.New(name), reclaimer);
+    }
+    while (!model.empty()) {
+      std::vector<Node*> out;
+      auto it = model.lower_bound(RandomName(random));
+      for (uint64_t n = random() % 300; n > 0 && it != model.end(); --n) {
+        const bool stays = model.size() > 100 && (random() % in == 0) == (in % 2 == 0);
+        if (!stays) out.push_back(it->second);
+        it = stays ? std::next(it) : model.erase(it);
+      }
+      list.Remove(out, reclaimer);
+      if (random() % 16 == 0) CheckSame(list, model, "");
+    }
+    CHECK(WalkFrom(list, "").empty());
+    CHECK(list.allocated_bytes() == empty_bytes);
+    reclaimer.Leave();
+    reclaimer.Enter();
+  }
+  reclaimer.Leave();
+}
+
 TEST_CASE("ordered list against a set") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
