@@ -1,9 +1,8 @@
-// A load generator for Redis-protocol servers that is cheap itself, so that the server is what is
-// measured.
+// A load generator for Redis-protocol servers that is cheap itself,
+// so that the server is what is measured.
 //
-//   load --port P --do 'SET key:{key} {value}' [--connections 50] [--pipeline 16] [--requests
-//   1000000]
-//        [--keys 1000000] [--value-bytes 64] [--zipf 0] [--seed 1]
+//   load --port P --do 'SET key:{key} {value}' [--connections 50] [--pipeline 16]
+//        [--requests 1000000] [--keys 1000000] [--value-bytes 64] [--zipf 0] [--seed 1]
 //
 // {key}: 12 digits, uniform or by Zipf's law over --keys; {new}: a number not used before in this
 // run; {value}: --value-bytes of 'x'. Several commands are separated by ' ; ' and together are one

@@ -1,6 +1,7 @@
 // The clock that all loops share: milliseconds since 1970 that never go back, so that a key which
 // expired for one client is not seen again by another. A loop calls Tick() once a turn; everyone
-// reads now_ms(), a plain load. Threads: all methods from any thread.
+// reads now_ms(), a plain load.
+// Threads: all methods from any thread.
 #pragma once
 
 #include <atomic>

@@ -27,8 +27,8 @@ inline uint64_t HashBytes(std::string_view bytes) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), internal::kHashSeed);
 }
 
-// Spreads an already good hash again, with a number mixed in (splitmix64's finalizer, Steele et al.
-// 2014).
+// Spreads an already good hash again, with a number mixed in (splitmix64's finalizer,
+// Steele et al. 2014).
 inline uint64_t MixHash(uint64_t hash, uint64_t salt) {
   uint64_t x = hash + salt * 0x9e3779b97f4a7c15ULL;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;

@@ -15,8 +15,8 @@ inline constexpr size_t kThreadsMax = 256;
 inline constexpr size_t kLoopsMax = 128;
 static_assert(kLoopsMax + 16 <= kThreadsMax, "the server's other threads need handles too");
 
-// Keys and values. A value's size is kept in 32 bits, a key's in 30 (two bits of that word are
-// flags).
+// Keys and values. A value's size is kept in 32 bits, a key's in 30
+// (two bits of that word are flags).
 inline constexpr size_t kKeyBytesMax = (size_t{1} << 30) - 1;
 inline constexpr size_t kValueBytesMax = (size_t{1} << 32) - 64;
 // The most that proto-max-bulk-len may be set to: any argument may be a key.
@@ -39,8 +39,8 @@ inline constexpr size_t kLogQueueBytesMax = size_t{64} << 20;
 
 // Commands that are parsed, hashed and prefetched together before they run.
 inline constexpr size_t kBatchCommandsMax = 32;
-// An epoch is re-entered after this much work, so that one long pipeline does not hold reclamation
-// back.
+// An epoch is re-entered after this much work,
+// so that one long pipeline does not hold reclamation back.
 inline constexpr size_t kEpochCommandsMax = 64;
 inline constexpr size_t kEpochRetiredBytesMax = 1 << 20;
 static_assert(kBatchCommandsMax <= kEpochCommandsMax);

@@ -5,8 +5,9 @@
 //   log.value()->Notice("listening on {}:{}", address, port);
 //
 // Threads: all methods from any thread. A line below the level costs one relaxed load.
-// Owns: the file. Errors: Open says what is wrong with the file; a line that cannot be written is
-// dropped, for a server must not stop when its disk is full.
+// Owns:    the file.
+// Errors:  Open says what is wrong with the file; a line that cannot be written is dropped, for a
+//          server must not stop when its disk is full.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
 // Allocation with the size that the allocator really takes, so that used_memory counts what is used
-// and not what was asked for. Threads: any.
+// and not what was asked for.
+// Threads: any.
 #pragma once
 
 #include <cstddef>

@@ -40,8 +40,8 @@ std::optional<long double> ParseLongDouble(std::string_view text);
 // Likewise for double (string2d).
 std::optional<double> ParseDouble(std::string_view text);
 
-// As Redis's ld2string in human form: 17 digits after the point, trailing zeros cut, "-0" written
-// "0".
+// As Redis's ld2string in human form: 17 digits after the point,
+// trailing zeros cut, "-0" written "0".
 std::string FormatLongDouble(long double value);
 
 // A number of bytes as people write it ("100", "1kb" = 1024, "1k" = 1000, "2gb", "5m", any case);

@@ -6,7 +6,8 @@
 //   Use(port.value());
 //
 // Both are [[nodiscard]]: an error that may be ignored will be. A broken invariant is not an error,
-// it is a CHECK. Threads: values, no sharing.
+// it is a CHECK.
+// Threads: values, no sharing.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// Strings as arrays of bits: SETBIT GETBIT BITCOUNT BITPOS BITOP. BITFIELD is in
-// bitfield_commands.cc.
+// Strings as arrays of bits: SETBIT GETBIT BITCOUNT BITPOS BITOP.
+// BITFIELD is in bitfield_commands.cc.
 #include <algorithm>
 #include <cstdint>
 #include <optional>

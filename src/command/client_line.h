@@ -1,5 +1,5 @@
-// A client as CLIENT LIST and CLIENT INFO show it, and the classes of clients that their filters
-// know.
+// A client as CLIENT LIST and CLIENT INFO show it,
+// and the classes of clients that their filters know.
 // Threads: any; the figures of other loops' clients are those they published last.
 #pragma once
 

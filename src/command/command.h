@@ -1,8 +1,8 @@
 // One row of the command table: everything the server knows about a command. Dispatch, key
 // extraction, COMMAND and the documentation all read it; nothing about a command is said twice.
 //
-//   {.name = "get", .arity = 2, .flags = kReadonly | kFast, .keys = {1, 1, 1}, .group =
-//   Group::kString, .acl = kAclRead | kAclString,
+//   {.name = "get", .arity = 2, .flags = kReadonly | kFast, .keys = {1, 1, 1},
+//    .group = Group::kString, .acl = kAclRead | kAclString,
 //    .since = "1.0.0", .complexity = "O(1)", .summary = "Returns the string value of a key.",
 //    .scope = Scope::kRead, .handler = &Get},
 //

@@ -1,6 +1,6 @@
 // What COMMAND tells about a command beyond its row: how it uses each of its keys, hints for
-// proxies and cluster clients, ACL categories. Commands that are not listed here get what their row
-// implies.
+// proxies and cluster clients, ACL categories.
+// Commands that are not listed here get what their row implies.
 // Threads: pure functions over constants.
 #pragma once
 
@@ -27,8 +27,8 @@ enum KeyUse : uint16_t {
   kKeyVariable = 1 << 9  // depends on the options
 };
 
-// Keys from argument `first` on, every `step`; `last` counts from `first`, or from the end when
-// negative.
+// Keys from argument `first` on, every `step`;
+// `last` counts from `first`, or from the end when negative.
 struct KeyRange {
   uint16_t use = 0;
   int first = 0;

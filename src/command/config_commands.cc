@@ -18,7 +18,11 @@ constexpr std::string_view kHelp[] = {
     "RESETSTAT",
     "    Set the counters that INFO shows back to zero.",
     "REWRITE",
-    "    Keep what was changed while running for the next start.",
+    "    Keep what was changed while running for the next start: it is written beside the",
+    "    configuration file, which stays as it is.",
+    "RELOAD",
+    "    Read the configuration file again, as a start would, and take what can change while",
+    "    running. The log says what was changed and what needs a restart.",
 };
 
 void ConfigHelp(Context& c) {
@@ -60,6 +64,12 @@ void ConfigRewrite(Context& c) {
   c.reply.Ok();
 }
 
+void ConfigReload(Context& c) {
+  Status status = c.services.config.Reload();
+  if (!status.ok()) return c.reply.Error(status.message());
+  c.reply.Ok();
+}
+
 constexpr uint32_t kUsual = kAdmin | kNoScript | kLoading | kStale | kAfterCommit;
 
 constexpr Command Subcommand(std::string_view name, int arity, uint32_t flags,
@@ -82,6 +92,8 @@ constexpr Command kSubcommands[] = {
     Subcommand("get", -3, kUsual, "2.0.0", kPerParameter, "Returns values of options.", &ConfigGet),
     Subcommand("help", 2, kLoading | kStale, "5.0.0", "O(1)",
                "Returns a text about the subcommands.", &ConfigHelp),
+    Subcommand("reload", 2, kUsual, "7.2.0", "O(N) where N is the size of the files",
+               "Reads the configuration files again.", &ConfigReload),
     Subcommand("resetstat", 2, kUsual, "2.0.0", "O(1)", "Resets the server's counters.",
                &ConfigResetStat),
     Subcommand("rewrite", 2, kUsual, "2.8.0", "O(1)", "Keeps changed options for the next start.",

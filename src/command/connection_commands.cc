@@ -20,8 +20,8 @@ bool NeedsPassword(const Context& c) {
   return c.services.config.settings().requirepass_set.load(std::memory_order_relaxed) != 0;
 }
 
-// Takes as long for a wrong guess as for a nearly right one: the time depends on the guess's size
-// alone.
+// Takes as long for a wrong guess as for a nearly right one:
+// the time depends on the guess's size alone.
 bool SameSecret(std::string_view guess, std::string_view secret) {
   size_t difference = guess.size() ^ secret.size();
   for (size_t i = 0; i < guess.size(); ++i) {

@@ -10,7 +10,8 @@
 // A handler parses all options before it reads anything; it writes exactly one reply; it never
 // commits or begins: dispatch does. It may run again from the start when its reads were not of one
 // moment, so until the reply is written it has no other effect than on the transaction and the
-// reply. Notify and AfterCommit are undone by such a repeat. Threads: the connection's loop.
+// reply. Notify and AfterCommit are undone by such a repeat.
+// Threads: the connection's loop.
 #pragma once
 
 #include <cstdint>
@@ -50,8 +51,8 @@ struct Context {
   const engine::Version* Lookup(const engine::Key& key);
   // False after answering WRONGTYPE.
   bool CheckString(const engine::Version& version);
-  // A keyspace event, sent after the commit if notify-keyspace-events wants it. `type` is one of
-  // config::NotifyFlags.
+  // A keyspace event, sent after the commit if notify-keyspace-events wants it.
+  // `type` is one of config::NotifyFlags.
   void Notify(uint32_t type, std::string_view event, std::string_view key) {
     NotifyIn(type, event, key, db());
   }

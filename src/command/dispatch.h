@@ -3,8 +3,8 @@
 //
 // Order of the checks (as Redis's processCommand): known, arity, authentication, allowed in MULTI,
 // memory, a log that has failed, subscribed mode, MULTI queueing. Pause and a log without room are
-// asked by the connection before it calls Run (MustPause, MustWaitForLog). Threads: a Dispatcher is
-// a loop's own.
+// asked by the connection before it calls Run (MustPause, MustWaitForLog).
+// Threads: a Dispatcher is a loop's own.
 #pragma once
 
 #include <memory>

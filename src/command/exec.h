@@ -2,13 +2,11 @@
 //
 // How they run follows from what they declare:
 //   latched     all of them name their keys: those keys and the watched ones are latched, then
-//   every
-//               read sees the newest value and the commit cannot fail.
+//               every read sees the newest value and the commit cannot fail.
 //   snapshot    one of them reads keys that it does not name (KEYS, SCAN, RANDOMKEY): at a
-//   snapshot,
-//               again after a conflict, and after kSnapshotTries conflicts alone.
-//   exclusive   one of them takes whole databases (FLUSHALL), or keys are watched beside undeclared
-//               reads.
+//               snapshot, again after a conflict, and after kSnapshotTries conflicts alone.
+//   exclusive   one of them takes whole databases (FLUSHALL), or keys are watched beside
+//               undeclared reads.
 //
 // E1. Commands without keys that act on the world outside the store (PUBLISH, CONFIG SET) run once,
 //     after the commit; their replies stand at their place.

@@ -1,7 +1,8 @@
 // How a thread reaches a connection of another loop: a message for it is put into its loop's
 // mailbox, and the loop delivers it in a later turn. Implemented by the server; the command layer
-// only posts. Threads: Post from any thread. Messages of one sender to one loop are delivered in
-// the order posted.
+// only posts.
+// Threads: Post from any thread. Messages of one sender to one loop
+//          are delivered in the order posted.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // What commands need of durability, implemented by src/server over src/persist (SAVE, INFO,
-// WAITAOF, DEBUG RELOAD and the like). Threads: any loop; nothing here waits.
+// WAITAOF, DEBUG RELOAD and the like).
+// Threads: any loop; nothing here waits.
 #pragma once
 
 #include <cstdint>
@@ -64,6 +65,9 @@ class PersistenceControl {
   virtual engine::Stamp durable_stamp() const = 0;
   // What has been recorded is put on disk soon.
   virtual void RequestSync() = 0;
+  // For a loop that has commits queued for the log: hands them to the system itself when that costs
+  // no wait; else the log thread does.
+  virtual void WriteLog() = 0;
   virtual PersistenceFigures figures() const = 0;
 
   // A snapshot begins soon; a ticket for SnapshotEnded. Nullopt when one is being taken already and

@@ -7,8 +7,7 @@
 //     patterns, as in Redis. A message that is still under way when its receiver unsubscribes is
 //     dropped at delivery.
 // P3. Names are matched with patterns outside the mutex, on a copy of the patterns that is made
-// when
-//     the first message after a change of them needs it.
+//     when the first message after a change of them needs it.
 // Threads: all methods from any thread (the collector publishes keyspace events as well); one
 // mutex, held for looking up and copying only. `empty()` is one relaxed load for the fast path.
 #pragma once

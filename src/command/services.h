@@ -1,5 +1,5 @@
-// The parts of the server that commands use, put together once by main. References only; main owns
-// them.
+// The parts of the server that commands use, put together once by main.
+// References only; main owns them.
 #pragma once
 
 #include <algorithm>
@@ -55,8 +55,8 @@ struct Services {
   PersistenceControl& persistence;
 };
 
-// What belongs to one loop: the thread's engine handle, the transaction its commands run in, its
-// counters.
+// What belongs to one loop: the thread's engine handle,
+// the transaction its commands run in, its counters.
 class LoopState {
  public:
   LoopState(uint32_t number, engine::Handle& handle, LoopStats& stats)

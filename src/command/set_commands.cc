@@ -1,5 +1,5 @@
-// Setting whole values, with conditions and deadlines: SET SETNX SETEX PSETEX GETSET GETEX GETDEL
-// DELIFEQ.
+// Setting whole values, with conditions and deadlines:
+// SET SETNX SETEX PSETEX GETSET GETEX GETDEL DELIFEQ.
 #include <cstdint>
 #include <string_view>
 

@@ -1,8 +1,8 @@
 // The log of slow commands (SLOWLOG): the newest entries, in memory.
 //
 //   SlowLog slowlog(config.settings().slowlog_entries_max);
-//   if (slower_than_us >= 0 && duration_us >= slower_than_us) slowlog.Record(args, duration_us,
-//   info);
+//   if (slower_than_us >= 0 && duration_us >= slower_than_us)
+//     slowlog.Record(args, duration_us, info);
 //
 // S1. Entries stand newest first; ids rise by one an entry and are never used again.
 // S2. An entry keeps at most 32 arguments of at most 128 bytes, so its size is bounded.

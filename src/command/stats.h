@@ -1,6 +1,7 @@
 // Counters of the server. Each loop has its own LoopStats, written by it alone with relaxed stores,
-// summed by INFO: no counter is shared on the way of a command. What happens rarely is in
-// ServerStats. Threads: a LoopStats is written by its loop; read by any.
+// summed by INFO: no counter is shared on the way of a command.
+// What happens rarely is in ServerStats.
+// Threads: a LoopStats is written by its loop; read by any.
 #pragma once
 
 #include <array>
@@ -65,8 +66,8 @@ inline constexpr size_t kErrorCodesMax = 128;  // as Redis: ERROR_STATS_NUMBER
 
 struct LoopStats {
   explicit LoopStats(size_t commands) : per_command(commands) {}
-  // An error reply, by its first word. Of new words, those above kErrorCodesMax are only counted in
-  // reply_errors.
+  // An error reply, by its first word. Of new words, those above kErrorCodesMax
+  // are only counted in reply_errors.
   void CountError(std::string_view code);
   void Reset();
   std::vector<CommandStats> per_command;  // by the command's number in the table (subcommands too)

@@ -1,5 +1,6 @@
 // The command table: all rows of all families, found by name. Built once by main, then read by
-// every loop. Threads: immutable after construction.
+// every loop.
+// Threads: immutable after construction.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +15,8 @@
 
 namespace fluxkv::command {
 
-// The rows of each family, defined beside their handlers in the family's file (string_commands.cc,
-// ...).
+// The rows of each family, defined beside their handlers in the family's file
+// (string_commands.cc, ...).
 std::span<const Command> StringCommands();    // string_commands.cc: GET MGET MSET APPEND ...
 std::span<const Command> SetCommands();       // set_commands.cc: SET and what sets or takes whole
 std::span<const Command> NumberCommands();    // number_commands.cc: INCR and its relatives

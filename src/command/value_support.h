@@ -32,8 +32,8 @@ bool CheckStorable(Context& c, std::string_view value);
 
 // The bytes of a string as a bulk; large ones are sent from where they are.
 void ReplyString(Context& c, const engine::Version& version);
-// Likewise a part of its payload. Requires: `part` lies in version.payload(), or the version has no
-// blob.
+// Likewise a part of its payload. Requires: `part` lies in version.payload(),
+// or the version has no blob.
 void ReplyStringPart(Context& c, const engine::Version& version, std::string_view part);
 
 // The live value without noting an access, counted as a hit or a miss (EXISTS, TYPE, TTL).

@@ -1,6 +1,6 @@
 // Rules over several options together. They hold for the values that are in force in the end, so
-// they are checked when all files and the command line are read, and for each CONFIG SET as a
-// whole.
+// they are checked when all files and the command line are read,
+// and for each CONFIG SET as a whole.
 //
 // Threads: pure functions. Errors: one sentence that names the options and what is allowed.
 #pragma once

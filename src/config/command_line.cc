@@ -3,6 +3,7 @@
 #include "base/parse.h"
 #include "config/option_table.h"
 #include "config/option_value.h"
+#include "config/shown_text.h"
 
 namespace fluxkv::config {
 namespace {
@@ -15,7 +16,8 @@ bool IsName(const std::string& argument) {
 Status SplitFirst(std::string* name, std::vector<std::string>* words) {
   if (name->find(' ') == std::string::npos) return {};
   auto parts = SplitArguments(*name);
-  if (!parts || parts->empty()) return Status::Error("command line: unbalanced quotes in " + *name);
+  if (!parts || parts->empty())
+    return Status::Error("command line: unbalanced quotes in " + OneLine(*name));
   *name = (*parts)[0];
   words->assign(parts->begin() + 1, parts->end());
   return {};
@@ -62,7 +64,7 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) 
       continue;
     }
     if (!IsName(argument)) {
-      return Status::Error("command line: '" + argument +
+      return Status::Error("command line: '" + OneLine(argument) +
                            "' is not expected here, allowed is [FILE] [--name value ...]");
     }
     auto assignment = ReadOption(arguments, &at);

@@ -1,5 +1,6 @@
 // Short makers of rows that are kept for compatibility only: Redis's name, bounds and default, no
-// effect here. Threads: constants.
+// effect here.
+// Threads: constants.
 #pragma once
 
 #include <string_view>

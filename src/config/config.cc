@@ -6,17 +6,10 @@
 #include "base/check.h"
 #include "base/parse.h"
 #include "config/combination.h"
+#include "config/shown_text.h"
 
 namespace fluxkv::config {
 namespace {
-
-// A name from a client, fit for an error reply of one line.
-std::string OneLine(std::string_view name) {
-  std::string text(name.substr(0, 128));
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n'; }, ' ');
-  return text;
-}
 
 Status SetError(std::string_view name, const std::string& reason) {
   return Status::Error("ERR CONFIG SET failed (possibly related to argument '" + OneLine(name) +
@@ -27,11 +20,16 @@ bool IsPattern(std::string_view text) {
   return text.find_first_of("*?[") != std::string_view::npos;
 }
 
-bool Listed(const OptionName& name, const std::string& pattern) {
+// Redis's names have no dot, ours do: `CONFIG GET *` stays the list that Redis's tools expect and
+// set back. `*.*` lists ours, and so does what begins with a section (`durability*`).
+bool MeansOurs(const std::string& pattern) {
+  if (pattern.find('.') != std::string::npos) return true;
+  return IsOptionSection(ToLower(pattern.substr(0, pattern.find_first_of("*?["))));
+}
+
+bool Listed(const OptionName& name, const std::string& pattern, bool ours) {
   if (name.kind == NameKind::kShort || AllOptions()[name.index].has(kHidden)) return false;
-  // Redis's names have no dot, ours do: `CONFIG GET *` stays the list that Redis's tools expect.
-  bool dotted = name.kind == NameKind::kDotted;
-  if (dotted && pattern.find('.') == std::string::npos) return false;
+  if (name.kind == NameKind::kDotted && !ours) return false;
   return GlobMatch(pattern, name.text, true);
 }
 
@@ -55,13 +53,6 @@ LinkedValues Config::LinkedNow() const {
   std::lock_guard lock(mutex_);
   for (size_t i = 0; i < kLinkedOptions; ++i) values[i] = values_[LinkedIndexes()[i]];
   return values;
-}
-
-// Linked options are saved together, so one that was changed marks them all.
-void Config::MarkChanged(size_t index) {
-  changed_[index] = true;
-  if (!LinkedOptionAt(index)) return;
-  for (size_t linked : LinkedIndexes()) changed_[linked] = true;
 }
 
 void Config::Store(size_t index, const Value& value) {
@@ -94,8 +85,9 @@ std::vector<std::pair<std::string, std::string>> Config::Get(
       found.emplace_back(pattern, values_[name->index].text);
       continue;
     }
+    const bool ours = MeansOurs(pattern);
     for (const OptionName& name : AllOptionNames()) {
-      if (!Listed(name, pattern) || !seen.insert(ToLower(name.text)).second) continue;
+      if (!Listed(name, pattern, ours) || !seen.insert(ToLower(name.text)).second) continue;
       found.emplace_back(name.text, values_[name.index].text);
     }
   }
@@ -127,8 +119,8 @@ Result<std::vector<Config::Change>> Config::CheckedChanges(
     named[found->index] = true;
     changes.push_back({found->index, name, Value{}, ValueAt(found->index)});
   }
-  // All names first, then all values, as Redis does: an unknown name is reported before a bad
-  // value.
+  // All names first, then all values, as Redis does:
+  // an unknown name is reported before a bad value.
   for (size_t i = 0; i < changes.size(); ++i) {
     Change& change = changes[i];
     const Option& option = AllOptions()[change.index];
@@ -189,20 +181,24 @@ Status Config::CheckNewValue(const Change& change) const {
     return SetError(change.name, *reason);
   }
   bool changes = change.value.text != change.before.text;
-  if (changes && option.has(kNeedsApplier) && !appliers_[change.index]) {
-    return SetError(change.name, "it can be changed by a restart only");
-  }
+  bool fixed = option.has(kRestart) || (option.has(kNeedsApplier) && !appliers_[change.index]);
+  if (changes && fixed) return SetError(change.name, "it can be changed by a restart only");
   return {};
 }
 
-Status Config::RunAppliers(const std::vector<Change>& changes) {
+Status Config::Take(const std::vector<Change>& changes, std::string* failed) {
+  {
+    std::lock_guard lock(mutex_);
+    for (const Change& change : changes) Store(change.index, change.value);
+  }
   for (size_t i = 0; i < changes.size(); ++i) {
     const Applier& applier = appliers_[changes[i].index];
     if (!applier || changes[i].value.text == changes[i].before.text) continue;
     Status status = applier(changes[i].value.text);
     if (status.ok()) continue;
     RollBack(changes, i + 1);
-    return SetError(changes[i].name, status.message());
+    *failed = changes[i].name;
+    return status;
   }
   return {};
 }
@@ -226,17 +222,25 @@ Status Config::Set(const std::vector<std::pair<std::string, std::string>>& pairs
   std::lock_guard set_lock(set_mutex_);
   auto changes = CheckedChanges(pairs, client_is_local);
   if (!changes.ok()) return std::move(changes).status();
-  {
-    std::lock_guard lock(mutex_);
-    for (const Change& change : changes.value()) Store(change.index, change.value);
-  }
-  Status status = RunAppliers(changes.value());
-  if (!status.ok()) return status;
-  std::lock_guard lock(mutex_);
+  std::string failed;
+  Status status = Take(changes.value(), &failed);
+  if (!status.ok()) return SetError(failed, status.message());
   for (const Change& change : changes.value()) {
-    if (change.value.text != change.before.text) MarkChanged(change.index);
+    // Who sets it to what it is, while the files ask for something else, means what it is.
+    if (change.value.text == change.before.text && !waiting_[change.index]) continue;
+    MarkWithLinked(change.index, &changed_);
+    waiting_[change.index].reset();
   }
   return {};
+}
+
+void Config::Lower(std::string_view name, int64_t number) {
+  size_t index = OptionIndex(name);
+  std::vector<std::string> words = {std::to_string(number)};
+  auto value = ParseValue(AllOptions()[index], words, values_[index].text);
+  CHECK(value.ok());
+  waiting_[index] = values_[index];
+  Store(index, value.value());
 }
 
 void Config::OnChange(std::string_view name, Applier applier) {

@@ -1,11 +1,12 @@
-// Classes of keyspace notifications, as one set of bits, and their letters (option
-// notify-keyspace-events).
+// Classes of keyspace notifications, as one set of bits, and their letters
+// (option notify-keyspace-events).
 //
 //   std::optional<uint32_t> flags = ParseNotifyFlags("KEA");
 //   if (*flags & kNotifyKeyevent) ...
 //
-// Threads: pure functions. Errors: nullopt for a letter that is no class. Source: Redis's letters,
-// bits and meaning of A.
+// Threads: pure functions.
+// Errors:  nullopt for a letter that is no class.
+// Source:  Redis's letters, bits and meaning of A.
 #pragma once
 
 #include <cstdint>

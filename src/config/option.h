@@ -1,5 +1,6 @@
 // One row of the table of options: everything that the readers of files, the command line, CONFIG,
-// --help and the tests know about an option is here. Threads: constants.
+// --help and the tests know about an option is here.
+// Threads: constants.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +41,7 @@ enum OptionFlag : uint32_t {
   kProtected = 1u << 2,     // CONFIG SET changes it only if enable-protected-configs allows
   kSensitive = 1u << 3,     // its value is not to be shown in SLOWLOG, MONITOR or the log
   kNeedsApplier = 1u << 4,  // a change takes effect only through Config::OnChange
+  kRestart = 1u << 5,       // with kRuntime: CONFIG SET accepts only the value it has
 };
 
 // What a text or number must satisfy beyond its type.

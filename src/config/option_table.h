@@ -18,7 +18,7 @@ namespace fluxkv::config {
 // How a name may be used.
 enum class NameKind {
   kRedis,   // Redis's name or alias: listed by CONFIG GET with a glob
-  kDotted,  // ours: matched by a glob too, but such a glob has a dot
+  kDotted,  // ours: matched by globs that have a dot or begin with a section
   kShort,   // ours, short: only when written out
 };
 

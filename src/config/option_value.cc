@@ -80,6 +80,12 @@ std::optional<int64_t> ParseOctal(std::string_view text) {
 Result<int64_t> ReadNumber(const Option& option, const std::string& text) {
   std::optional<int64_t> number;
   const char* expected = "argument couldn't be parsed into an integer";
+  bool time =
+      option.type == Type::kTimeUs || option.type == Type::kTimeMs || option.type == Type::kTimeS;
+  // Redis knows no units of time, so its options keep its text.
+  if (time && option.redis_name.empty()) {
+    expected = "argument must be a time, such as 500ms, 10s or 1h";
+  }
   switch (option.type) {
     case Type::kMemory:
       number = ParseMemory(text);

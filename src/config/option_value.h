@@ -3,8 +3,8 @@
 //   Result<Value> value = ParseValue(option, {"512mb"}, current_text);
 //   value.value().text == "536870912", .number == 536870912
 //
-// Threads: pure functions (kDirectory asks the file system). Errors: one sentence, as Redis ends
-// its CONFIG SET error.
+// Threads: pure functions (kDirectory asks the file system).
+// Errors:  one sentence, as Redis ends its CONFIG SET error.
 #pragma once
 
 #include <array>
@@ -31,8 +31,8 @@ struct BufferLimit {
 };
 using BufferLimits = std::array<BufferLimit, kClientClasses>;
 
-// A snapshot is taken when so many seconds have passed and so many changes were made since the
-// last.
+// A snapshot is taken when so many seconds have passed
+// and so many changes were made since the last.
 struct SavePoint {
   int64_t seconds = 0;
   int64_t changes = 0;
@@ -47,8 +47,8 @@ Result<Value> ParseValue(const Option& option, std::span<const std::string> word
 // Why this version cannot do what a valid value asks for; nullopt if it can.
 std::optional<std::string> UnsupportedReason(const Option& option, const Value& value);
 
-// What CONFIG SET and one quoted argument give: split at spaces where the option takes several
-// words.
+// What CONFIG SET and one quoted argument give:
+// split at spaces where the option takes several words.
 std::vector<std::string> SplitWords(const Option& option, std::string_view text);
 
 Result<BufferLimits> ParseBufferLimits(std::span<const std::string> words, BufferLimits current);

@@ -1,5 +1,5 @@
-// Redis's options about RDB, AOF and replication, kept for compatibility; two of them set
-// durability.mode.
+// Redis's options about RDB, AOF and replication, kept for compatibility;
+// two of them set durability.mode.
 #include "config/compat_rows.h"
 #include "config/option_table.h"
 

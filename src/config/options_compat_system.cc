@@ -1,5 +1,5 @@
-// Redis's options about the process, clients, access lists, syslog and cluster, kept for
-// compatibility.
+// Redis's options about the process, clients, access lists, syslog and cluster,
+// kept for compatibility.
 #include "config/compat_rows.h"
 #include "config/option_table.h"
 

@@ -5,6 +5,7 @@
 #include "base/parse.h"
 #include "config/option_table.h"
 #include "config/option_value.h"
+#include "config/shown_text.h"
 #include "config/source.h"
 
 namespace fluxkv::config {
@@ -116,7 +117,7 @@ class Reader {
     const OptionName* found = FindOption(name);
     if (found == nullptr) {
       if (!Ignored(name)) return Status::Error(where + ": " + UnknownOption(name));
-      notes_->push_back(where + ": " + name + ": ignored, this version does not have it");
+      notes_->push_back(where + ": " + OneLine(name) + ": ignored, this version does not have it");
       return {};
     }
     const Option& option = AllOptions()[found->index];

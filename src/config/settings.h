@@ -3,8 +3,9 @@
 //   if (clients > settings.maxclients.load(std::memory_order_relaxed)) ...
 //
 // Threads: any thread reads; Config writes. All loads and stores are relaxed: each value stands
-// alone, publishes nothing else, and a reader that sees the former value for a moment acts as if it
-// had run a moment earlier. Units: in the names.
+//          alone, publishes nothing else, and a reader that sees the former value for a moment
+//          acts as if it had run a moment earlier.
+// Units:   in the names.
 #pragma once
 
 #include <array>
@@ -46,8 +47,8 @@ enum class Isolation : int { kSerializable, kSnapshot };
 enum class ClientClass : size_t { kNormal, kReplica, kPubsub };
 inline constexpr size_t kClientClasses = 3;
 
-// 0 means no limit. Over `hard_bytes`, or for `soft_seconds` over `soft_bytes`, the connection is
-// closed.
+// 0 means no limit. Over `hard_bytes`, or for `soft_seconds` over `soft_bytes`,
+// the connection is closed.
 struct OutputBufferLimit {
   std::atomic<int64_t> hard_bytes{0};
   std::atomic<int64_t> soft_bytes{0};

@@ -1,6 +1,7 @@
 // Where values come from: TOML files and redis.conf files become lists of assignments, checked for
-// names but not yet for values. (The command line is in command_line.h.) Threads: pure functions
-// over the file system. Errors: one line with file, line and what is allowed.
+// names but not yet for values. (The command line is in command_line.h.)
+// Threads: pure functions over the file system.
+// Errors:  one line with file, line and what is allowed.
 #pragma once
 
 #include <string>
@@ -15,8 +16,8 @@ struct Assignment {
   std::string name;
   std::vector<std::string> words;
   std::string where;  // "fluxkv.toml:12" or "command line"
-  // What this version cannot do is noted and left out: from a redis.conf, or saved by CONFIG
-  // REWRITE.
+  // What this version cannot do is noted and left out:
+  // from a redis.conf, or saved by CONFIG REWRITE.
   bool lenient = false;
 };
 
@@ -26,6 +27,8 @@ inline constexpr size_t kConfigFileBytesMax = 1 << 20;
 Result<std::string> ReadConfigFile(const std::string& path);
 // In the order of the lines.
 Result<std::vector<Assignment>> ReadToml(const std::string& path);
+// The same of a text that is, or is to be, in the file.
+Result<std::vector<Assignment>> ParseToml(const std::string& text, const std::string& path);
 // Follows `include`, at most 8 deep. Without a `save` line, Redis's default save points are among
 // them. What is ignored or added is told in `notes`, as "file:line: name: reason".
 Result<std::vector<Assignment>> ReadRedisConf(const std::string& path,

@@ -21,7 +21,9 @@ constexpr void TomlAssert(bool condition) {
 #include "base/parse.h"
 #include "config/option_table.h"
 #include "config/option_value.h"
+#include "config/shown_text.h"
 #include "config/source.h"
+#include "config/toml_depth.h"
 
 namespace fluxkv::config {
 namespace {
@@ -43,8 +45,8 @@ TomlResult ParseText(std::string_view text) {
   }
 }
 
-// An assertion does not say where: the first line with which the text before it fails that way, by
-// bisection.
+// An assertion does not say where: the first line with which the text before it fails
+// that way, by bisection.
 size_t LineOfAssertion(std::string_view text) {
   std::vector<size_t> ends;
   for (size_t at = 0; at < text.size(); ++at) {
@@ -59,11 +61,16 @@ size_t LineOfAssertion(std::string_view text) {
   return static_cast<size_t>(first - ends.begin()) + 1;
 }
 
-TomlResult ParseToml(const std::string& text, const std::string& path) {
+// The error begins with file and line.
+TomlResult ParseChecked(const std::string& text, const std::string& path) {
+  if (auto line = LineOfTooManyDots(text)) {
+    return {{}, path + ":" + std::to_string(*line) + ": too many dots outside of texts"};
+  }
   TomlResult result = ParseText(text);
   if (result.error.empty()) return result;
   if (result.line == 0) result.line = LineOfAssertion(text);
-  result.error = path + ":" + std::to_string(result.line) + ": not valid TOML: " + result.error;
+  result.error =
+      path + ":" + std::to_string(result.line) + ": not valid TOML: " + OneLine(result.error);
   return result;
 }
 
@@ -144,9 +151,10 @@ std::string SectionNames() {
 std::string UnknownEntry(const Entry& entry) {
   if (entry.name.find('.') != std::string::npos) return UnknownOption(entry.name);
   if (entry.node->is_table()) {
-    return "unknown section '" + entry.name + "', the sections are " + SectionNames();
+    return "unknown section '" + OneLine(entry.name) + "', the sections are " + SectionNames();
   }
-  return "option '" + entry.name + "' stands outside a section, the sections are " + SectionNames();
+  return "option '" + OneLine(entry.name) + "' stands outside a section, the sections are " +
+         SectionNames();
 }
 
 bool ValidUtf8(std::string_view text) {
@@ -196,13 +204,17 @@ bool IsTomlPath(const std::string& path) {
 }
 
 std::string UnknownOption(const std::string& name) {
-  return "unknown option '" + name + "', the nearest is '" + NearestOptionName(name) + "'";
+  return "unknown option '" + OneLine(name) + "', the nearest is '" + NearestOptionName(name) + "'";
 }
 
 Result<std::vector<Assignment>> ReadToml(const std::string& path) {
   auto text = ReadConfigFile(path);
   if (!text.ok()) return std::move(text).status();
-  TomlResult parsed = ParseToml(text.value(), path);
+  return ParseToml(text.value(), path);
+}
+
+Result<std::vector<Assignment>> ParseToml(const std::string& text, const std::string& path) {
+  TomlResult parsed = ParseChecked(text, path);
   if (!parsed.error.empty()) return Status::Error(parsed.error);
   std::vector<Assignment> assignments;
   for (const Entry& entry : Entries(parsed.table)) {

@@ -175,7 +175,6 @@ void Collector::TakeInboxes() {
 }
 
 // ---- Burying
-// -------------------------------------------------------------------------------------------------------------
 
 void Collector::Bury(std::vector<HandleShared::Garbage>* list,
                      std::vector<HandleShared::Garbage>* held) {
@@ -207,15 +206,19 @@ Collector::Verdict Collector::BuryOne(const HandleShared::Garbage& item) {
     const bool dead = head == nullptr || (head->is_tombstone() && head->older() == nullptr);
     const bool safe = head == nullptr || store_.log.IsSafe(head->stamp());  // D4
     held_for_log_ |= dead && !safe;
+    [[maybe_unused]] const bool awaited =
+        head != nullptr && store_.writing_snapshots.Needs(0, head->stamp());  // G4
     if (!dead && head->older() == nullptr) {
       node->clear(Node::kQueued);
       verdict = Verdict::kDone;
 #ifdef FLUXKV_PLANT_BURY_WATCHED
-    } else if (dead) {
+    } else if (dead && !awaited) {
 #elif defined(FLUXKV_PLANT_BURY_UNSAFE)
-    } else if (dead && !store_.watches.Holds(hash)) {
-#else
+    } else if (dead && !awaited && !store_.watches.Holds(hash)) {
+#elif defined(FLUXKV_PLANT_BURY_BEFORE_WRITER)
     } else if (dead && safe && !store_.watches.Holds(hash)) {
+#else
+    } else if (dead && safe && !awaited && !store_.watches.Holds(hash)) {
 #endif
       node->set_head(Node::Closed());
       item.keyspace->buried.fetch_add(1, std::memory_order_seq_cst);
@@ -258,7 +261,6 @@ void Collector::PruneHistory(Version* head) {
 }
 
 // ---- Expiry
-// --------------------------------------------------------------------------------------------------------------
 
 void Collector::File(const HandleShared::Deadline& deadline) {
   deadlines_.push_back(deadline);
@@ -364,7 +366,6 @@ void Collector::ExpireHash(const HandleShared::Deadline& due) {
 }
 
 // ---- Dropped keyspaces
-// ---------------------------------------------------------------------------------------------------
 
 void Collector::FreeDroppedRoots() {
   std::vector<DroppedRoot> candidates;

@@ -3,13 +3,17 @@
 // deletes expired keys in order of their deadline, and frees keyspaces that FLUSHDB dropped.
 //
 // G1. Only the collector closes and unlinks nodes, under the key's latch (N2), and unlinks
-// RootVersions (K2). G2. A node with kQueued set is on its list exactly once, in an inbox, in
-// `garbage_` or in `held_`. G3. A node with kFiled set and a deadline has an entry at or before
-// that deadline, in an inbox or in `deadlines_`. Entries name keys
-//     by keyspace and hash, so that a key may go before its entry does.
+//     RootVersions (K2).
+// G2. A node with kQueued set is on its list exactly once, in an inbox,
+//     in `garbage_` or in `held_`.
+// G3. A node with kFiled set and a deadline has an entry at or before that deadline, in an inbox
+//     or in `deadlines_`. Entries name keys by keyspace and hash, so that a key may go before its
+//     entry does.
+// G4. No tombstone above a live snapshot that may write is buried: without it the snapshot would
+//     not learn at its commit that somebody wrote the key since, when the key was absent before.
 //
-// Threads: Wake, DropRoot, Vacuum, set_active_expiry from any thread; the rest is the collector's
-// own.
+// Threads: Wake, DropRoot, Vacuum, set_active_expiry from any thread;
+//          the rest is the collector's own.
 #pragma once
 
 #include <atomic>

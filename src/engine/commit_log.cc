@@ -1,7 +1,6 @@
 #include "engine/commit_log.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "base/check.h"
@@ -169,6 +168,12 @@ Stamp CommitLog::Take(const Store& store, LogRecords* records) {
   return complete;
 }
 
+size_t CommitLog::BytesQueued(const Store& store) {
+  size_t bytes = 0;
+  store.VisitShared([&](const HandleShared& shared) { bytes += shared.log.bytes_queued(); });
+  return bytes;
+}
+
 // ---- Waiting
 
 void CommitLog::Waiter::Tell() {
@@ -253,11 +258,10 @@ void CommitLog::Wake() {
   wake_.notify_one();
 }
 
-void CommitLog::WaitForWork(int64_t timeout_ms) {
+void CommitLog::WaitForWork(std::chrono::microseconds timeout) {
   std::unique_lock lock(wake_mutex_);
   asleep_.store(true, std::memory_order_seq_cst);
-  wake_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
-                 [this] { return wake_wanted_.load(std::memory_order_seq_cst); });
+  wake_.wait_for(lock, timeout, [this] { return wake_wanted_.load(std::memory_order_seq_cst); });
   asleep_.store(false, std::memory_order_seq_cst);
   // An exchange: what was queued before a Wake that found it set already is seen from here on.
   wake_wanted_.exchange(false, std::memory_order_seq_cst);

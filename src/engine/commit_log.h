@@ -28,6 +28,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -95,8 +96,8 @@ struct LogRecords {
   Stamp last = 0;              // stamp of the last one; 0: none
 };
 
-// Who is told when a stamp that it awaits is safe. OnSafe is called from the log thread, or from
-// the thread that calls Await; it must call nothing of the log.
+// Who is told when a stamp that it awaits is safe. OnSafe is called from whoever does the log's
+// work, or from the thread that calls Await; it must call nothing of the log.
 class LogListener {
  public:
   virtual ~LogListener() = default;
@@ -141,19 +142,22 @@ class CommitLog {
     if (bytes_queued >= kWakeBytes) Wake();
   }
 
-  // ---- The log thread (or, before there is one, whoever starts it).
+  // ---- Whoever does the log's work, one at a time: the log thread, a loop in its place, or,
+  // before there is a log thread, who starts it.
   void SetRecording(bool on) { recording_.store(on, std::memory_order_seq_cst); }
   // Takes every record with a stamp up to the one it returns; there are no others up to there (D1).
   // Records behind it stay for the next call.
   Stamp Take(const Store& store, LogRecords* records);
+  // About how much Take has to take.
+  static size_t BytesQueued(const Store& store);
   void SetSafe(Stamp stamp);
   void SetAdmission(Admission admission);
   // Fails or mends the log; awaiting threads are told.
   void SetFailure(std::string reason);
   // Refuses writers for this reason.
   void SetRefused(std::string reason);
-  // Sleeps until Wake, or `timeout_ms` is over.
-  void WaitForWork(int64_t timeout_ms);
+  // Sleeps until Wake, or the time is over.
+  void WaitForWork(std::chrono::microseconds timeout);
 
  private:
   static constexpr Stamp kNobody = ~Stamp{0};
@@ -165,7 +169,7 @@ class CommitLog {
     // Calls the listener, if there is one.
     void Tell();
   };
-  // What was taken from a queue and is not complete yet; the log thread's own.
+  // What was taken from a queue and is not complete yet; for whoever does the log's work.
   struct Rest {
     std::string bytes;
     std::vector<LogBlob> blobs;

@@ -4,28 +4,28 @@
 //
 // For a committing transaction T with snapshot S and stamp c:
 //   eta(T)  the newest stamp among what must come before T: S (everything acknowledged before it
-//   began: real-time order), and the
-//           readers of what T overwrites;
+//           began: real-time order), and the readers of what T overwrites;
 //   pi(T)   the oldest stamp reached from T by overwriters: the least pi(U) over all U that
-//   overwrote what T read; c if none. T commits when pi(T) > eta(T). Every cycle in the dependency
-//   graph of a history has a transaction that fails this.
-// A transaction that reads the newest under latches has pi = its own stamp and never fails; it only
-// leaves its marks.
+//           overwrote what T read; c if none.
+// T commits when pi(T) > eta(T). Every cycle in the dependency graph of a history has a
+// transaction that fails this.
+// A transaction that reads the newest under latches has pi = its own stamp and never fails; it
+// only leaves its marks.
 //
 // C1. tracking() counts the live read-write serializable transactions. Begin raises it before it
-// chooses its snapshot, and waits for
-//     the commits in flight, which may not have seen it, in between. Whoever sees it raised leaves
-//     its marks before it reads, and commits under commit_mutex().
+//     chooses its snapshot, and waits for the commits in flight, which may not have seen it, in
+//     between. Whoever sees it raised leaves its marks before it reads, and commits under
+//     commit_mutex().
 // C2. Under commit_mutex(): install pending, check, stamp, publish. Two commits never pass their
-// checks side by side. C3. A read mark of a key is at least the position of every committed reader
-// of it that matters to a live transaction. Marks share
-//     a fixed table by hash: a collision makes a mark too new, which may cost an abort and never an
-//     anomaly.
+//     checks side by side.
+// C3. A read mark of a key is at least the position of every committed reader of it that matters
+//     to a live transaction. Marks share a fixed table by hash: a collision makes a mark too new,
+//     which may cost an abort and never an anomaly.
 // C4. A range is registered before it is read. A commit under commit_mutex() that writes into a
-// live transaction's range lowers that
-//     transaction's pi; a committed range is remembered until no live transaction is older.
-// C5. A read-only snapshot is registered before it chooses its stamp; a transaction with pi <= that
-// stamp < c aborts instead of it.
+//     live transaction's range lowers that transaction's pi; a committed range is remembered
+//     until no live transaction is older.
+// C5. A read-only snapshot is registered before it chooses its stamp; a transaction with
+//     pi <= that stamp < c aborts instead of it.
 //
 // Threads: any, as each method says.
 #pragma once
@@ -72,8 +72,8 @@ class Conflicts {
   bool tracking() const { return tracking_.load(std::memory_order_seq_cst) != 0; }
   std::mutex& commit_mutex() { return commit_mutex_; }
 
-  // C1, C5. Between Begin/BeginReadOnly and SetSnapshot the transaction counts as older than
-  // everything.
+  // C1, C5. Between Begin/BeginReadOnly and SetSnapshot the transaction counts
+  // as older than everything.
   void Begin(TrackedTransaction* transaction);
   void SetSnapshot(TrackedTransaction* transaction, Stamp snapshot);
   void End(TrackedTransaction* transaction);

@@ -78,8 +78,8 @@ void Reclaimer::AdoptOrphans() {
 }
 
 void Reclaimer::Collect() {
-  // A thread that is alone moves the epoch through the whole grace at once; others go one step a
-  // visit.
+  // A thread that is alone moves the epoch through the whole grace at once;
+  // others go one step a visit.
   for (uint64_t i = 0; i < Epochs::kGrace && epochs_.TryAdvance(); ++i) {
   }
   uint64_t epoch = epochs_.current();

@@ -4,13 +4,12 @@
 //   Epochs epochs;
 //   Reclaimer mine(epochs);                 // one a thread
 //   mine.Enter();  ... read shared structures ...  mine.Leave();
-//   mine.Retire(old, bytes, [](void* p) { delete static_cast<Thing*>(p); });   // after old was
-//   unlinked
+//   // after old was unlinked
+//   mine.Retire(old, bytes, [](void* p) { delete static_cast<Thing*>(p); });
 //
 // E1. The global epoch moves from g to g+1 only when every thread inside an epoch has published g.
 // E2. What a thread retires is stamped with the global epoch read after the unlinking, and freed
-// when the global epoch has
-//     moved at least kGrace past it.
+//     when the global epoch has moved at least kGrace past it.
 // E3. A thread touches shared memory only between Enter and Leave.
 // Why kGrace is 3 and not the usual 2: the unlinking store may still be in the store buffer when
 // the epoch is read. While the unlinker is inside epoch e the global epoch is at most e+1, so a
@@ -18,9 +17,8 @@
 // is at most e+2. The object's stamp is at least e; e+3 is out of reach.
 //
 // Threads: Epochs from any; a Reclaimer is its thread's own.
-// Owns:    what was retired. Epochs must outlive its Reclaimers; a Reclaimer that goes leaves what
-// it could not free to Epochs,
-//          for another to adopt.
+// Owns:    what was retired. Epochs must outlive its Reclaimers; a Reclaimer that goes leaves
+//          what it could not free to Epochs, for another to adopt.
 #pragma once
 
 #include <array>

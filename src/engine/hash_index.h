@@ -8,20 +8,19 @@
 // that is full is split in two; no table is ever doubled, so growth never stalls.
 //
 // H1. A bucket's meta says how many buckets beyond it an entry whose home it is may live; it only
-// grows, and is stored before the
-//     entry is.
+//     grows, and is stored before the entry is.
 // H2. Slots and meta of a segment change under the segment's latch; readers load them with acquire.
 // H3. An entry never moves inside a segment. A split copies entries to two new segments, marks
-// every bucket of the old one moved,
-//     then publishes the new ones in the directory: so a reader that misses in a bucket not marked
-//     moved has not missed an entry that was there before its look-up began, and one that misses in
-//     a marked bucket starts over.
+//     every bucket of the old one moved, then publishes the new ones in the directory: so a
+//     reader that misses in a bucket not marked moved has not missed an entry that was there
+//     before its look-up began, and one that misses in a marked bucket starts over.
 // H4. Insert and Remove of one key never run at the same time (the caller holds the key's latch).
 // H5. The directory has 2^depth entries; a segment of depth d <= depth stands in 2^(depth-d)
-// neighbouring ones.
+//     neighbouring ones.
 //
-// Threads: Find, Prefetch, Collect from any thread inside an epoch; Insert, Remove under the key's
-// latch, inside an epoch. Owns:    segments and directories, not nodes.
+// Threads: Find, Prefetch, Collect from any thread inside an epoch; Insert, Remove under the
+//          key's latch, inside an epoch.
+// Owns:    segments and directories, not nodes.
 #pragma once
 
 #include <atomic>

@@ -2,11 +2,13 @@
 //
 //   txn.Get(db, Key("user:1"));
 //
-// Owns: nothing; the bytes stay the caller's, until the transaction that was given the key has
-// ended.
+// Owns: nothing; the bytes stay the caller's, until the transaction
+// that was given the key has ended.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/hash.h"
@@ -16,6 +18,9 @@ namespace fluxkv::engine {
 struct Key {
   Key() = default;
   explicit Key(std::string_view key) : bytes(key), hash(HashBytes(key)) {}
+  // A string that ends before the transaction does.
+  template <std::same_as<std::string> T>
+  explicit Key(T&&) = delete;
   Key(std::string_view key, uint64_t key_hash) : bytes(key), hash(key_hash) {}
 
   std::string_view bytes;

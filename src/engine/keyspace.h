@@ -2,9 +2,12 @@
 // SWAPDB exchanges two; old ones stay for the snapshots that still read them.
 //
 // A database number names its keyspace through a chain of RootVersions, newest first, read like a
-// key's versions. K1. A root changes only while its committer holds every latch, so a writer that
-// holds a latch sees a root that stays. K2. A keyspace lives until no RootVersion names it; the
-// collector alone unlinks RootVersions and destroys keyspaces.
+// key's versions.
+//
+// K1. A root changes only while its committer holds every latch, so a writer that holds a latch
+//     sees a root that stays.
+// K2. A keyspace lives until no RootVersion names it; the collector alone unlinks RootVersions
+//     and destroys keyspaces.
 //
 // Threads: as HashIndex and OrderedList; the counters by any thread.
 #pragma once
@@ -27,8 +30,8 @@ class Keyspace {
   const uint64_t id;  // never used again
   HashIndex index;
   OrderedList list;
-  // Nodes closed so far. A reader that found no node compares it to know that none was there in
-  // between.
+  // Nodes closed so far. A reader that found no node compares it to know
+  // that none was there in between.
   std::atomic<uint64_t> buried{0};
   // RootVersions that name it. Changed with all latches held, and by the collector.
   std::atomic<uint32_t> roots{0};

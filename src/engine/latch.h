@@ -1,5 +1,6 @@
 // Latches: held for the few hundred nanoseconds of an install, waited for by spinning briefly and
-// then sleeping. Threads: any. Not recursive. A latch is held across no file or socket call.
+// then sleeping.
+// Threads: any. Not recursive. A latch is held across no file or socket call.
 #pragma once
 
 #include <array>

@@ -41,8 +41,8 @@ class Loader {
 
   // So many keys will be appended, about. Requires: nothing was appended to `db` yet.
   Status Expect(uint32_t db, uint64_t keys);
-  // A key with its value. Requires: kind kPut; in ascending order within its database; no Apply
-  // yet.
+  // A key with its value. Requires: kind kPut; in ascending order within its database;
+  // no Apply yet.
   Status Append(const Change& change, Stamp stamp);
   Status Apply(Stamp stamp, std::string_view body);
 

@@ -3,10 +3,9 @@
 //
 // N1. The key never changes. head changes under the key's latch only; readers load it with acquire.
 // N2. head is null (linked, nothing committed yet), a version, or kClosed. Closed is for ever: the
-// collector closes a node under
-//     the key's latch and unlinks it from index and list before it lets go of the latch, so a
-//     writer, which looks up under the latch, never meets a closed node; a reader that does looks
-//     the key up again.
+//     collector closes a node under the key's latch and unlinks it from index and list before it
+//     lets go of the latch, so a writer, which looks up under the latch, never meets a closed
+//     node; a reader that does looks the key up again.
 // N3. The flags are changed under the key's latch only.
 #pragma once
 

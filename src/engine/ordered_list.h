@@ -7,18 +7,20 @@
 // its range reaches to the next block's low bound. The head has no low bound and is never removed.
 //
 // L1. A node pointer is in exactly one block, whose range holds its key, from Insert until Remove.
-// L2. low never changes. entries and count change under the block's latch (its version is odd
-// meanwhile). L3. next pointers change under structure_mutex_; next of a block that splits changes
-// with its latch held as well, so that
-//     entries, count and next(0) copied between two equal even versions are of one moment.
+// L2. low never changes. entries and count change under the block's latch
+//     (its version is odd meanwhile).
+// L3. next pointers change under structure_mutex_; next of a block that splits changes with its
+//     latch held as well, so that entries, count and next(0) copied between two equal even
+//     versions are of one moment.
 // L4. An empty block is unlinked under its latch and marked dead when the latch is let go; whoever
-//     meets a dead block starts over from the head.
-//     Its own next pointers stay, so that a walker on upper levels can go on through it.
+//     meets a dead block starts over from the head. Its own next pointers stay, so that a walker
+//     on upper levels can go on through it.
 // L5. A block is linked at level n only after every level below.
 // Latch order: block latch, then structure_mutex_. At most one block latch is held at a time.
 //
 // Threads: Insert and Remove from any thread inside an epoch (the caller holds the key's latch);
-// Seek, Read from any inside an epoch. Owns:    blocks, not nodes.
+//          Seek, Read from any inside an epoch.
+// Owns:    blocks, not nodes.
 #pragma once
 
 #include <array>

@@ -2,12 +2,12 @@
 // every commit at or below it.
 //
 // S1. A snapshot publishes itself here before it chooses its stamp; an overwriter looks here after
-// it took its own stamp. So
-//     either the snapshot's stamp covers the overwriter, or the overwriter sees the snapshot (both
-//     sides seq_cst).
+//     it took its own stamp. So either the snapshot's stamp covers the overwriter, or the
+//     overwriter sees the snapshot (both sides seq_cst).
 // S2. A slot holds kFree, kChoosing (its stamp may turn out to be anything from now on: everything
-// is kept), or the stamp. S3. count_ is raised before a slot is taken and lowered after it is
-// freed: count 0 means no snapshot.
+//     is kept), or the stamp.
+// S3. count_ is raised before a slot is taken and lowered after it is freed:
+//     count 0 means no snapshot.
 //
 // Threads: all methods from any thread.
 #pragma once
@@ -38,8 +38,8 @@ class Snapshots {
   void Release(size_t slot);
 
   bool none() const { return count_.load(std::memory_order_seq_cst) == 0; }
-  // Whether a live snapshot may read a version that was newest from `from` until just before
-  // `until`.
+  // Whether a live snapshot may read a version that was newest from `from`
+  // until just before `until`.
   bool Needs(Stamp from, Stamp until) const;
   // The oldest live snapshot; kStampPending if there is none. A choosing one counts as 0.
   Stamp Oldest() const;

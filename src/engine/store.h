@@ -4,12 +4,11 @@
 // in its commit slot, install its versions pending, take a stamp, link what old snapshots need,
 // publish the stamp in each version, clear the slot, unlatch.
 //
-// T1. Versions are installed before the stamp is taken. So whoever saw a later stamp's effect finds
-// an earlier commit's versions at
-//     least pending, waits the moment, and cannot miss them: reads of the newest are in stamp order
-//     without any lock.
-// T2. A snapshot S is handed out only when no commit slot is at or below S: every commit up to S is
-//     published then.
+// T1. Versions are installed before the stamp is taken. So whoever saw a later stamp's effect
+//     finds an earlier commit's versions at least pending, waits the moment, and cannot miss
+//     them: reads of the newest are in stamp order without any lock.
+// T2. A snapshot S is handed out only when no commit slot is at or below S: every commit up to S
+//     is published then.
 // T3. After its stamp is taken a commit cannot fail.
 //
 // Order of what is taken: latches by number, mutex of the watches, commit mutex, then (inside list
@@ -58,8 +57,8 @@ class Store {
   // The newest published root of a database; waits the moment while one is pending.
   RootVersion* Root(uint32_t db) const;
   RootVersion* RootAt(uint32_t db, Stamp snapshot) const;
-  // The database number whose newest root names this keyspace, or nullopt. Requires: inside an
-  // epoch.
+  // The database number whose newest root names this keyspace, or nullopt.
+  // Requires: inside an epoch.
   std::optional<uint32_t> DatabaseOf(uint64_t keyspace_id) const;
 
   // T2.
@@ -79,6 +78,7 @@ class Store {
   alignas(limits::kCacheLineBytes) std::atomic<Stamp> stamp{0};  // newest taken
   alignas(limits::kCacheLineBytes) LatchTable latches;
   Snapshots snapshots;
+  Snapshots writing_snapshots;  // those among them that may write (collector.h, G4)
   Conflicts conflicts;
   Watches watches;
   Epochs epochs;

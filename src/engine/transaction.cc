@@ -25,7 +25,6 @@ bool Transaction::Visible(const Version* version) const {
 }
 
 // ---- Begin
-// ---------------------------------------------------------------------------------------------------------------
 
 void Transaction::BeginRead() {
   DCHECK(mode_ == Mode::kIdle);
@@ -52,8 +51,8 @@ bool Transaction::Validate() {
           keyspace.buried.load(std::memory_order_seq_cst) != read.buried)
         return false;
     }
-    // Who had a later clock may have seen the key gone and told so in another key that was read
-    // here.
+    // Who had a later clock may have seen the key gone and told so
+    // in another key that was read here.
     if (read.version != nullptr && !read.version->is_tombstone() &&
         read.version->ExpiredAt(store_.clock.now_ms()) != read.version->ExpiredAt(now_ms_))
       return false;
@@ -103,6 +102,13 @@ bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
   DCHECK(mode_ == Mode::kIdle);
   std::optional<size_t> slot = store_.snapshots.Take();
   if (!slot) return false;
+  if (!read_only) {
+    writer_slot_ = store_.writing_snapshots.Take();
+    if (!writer_slot_) {
+      store_.snapshots.Release(*slot);
+      return false;
+    }
+  }
   mode_ = Mode::kSnapshot;
   snapshot_slot_ = *slot;
   read_only_ = read_only;
@@ -140,12 +146,12 @@ void Transaction::ChooseSnapshot() {
   } while (store_.clock.now_ms() != now_ms_);
   now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
   store_.snapshots.Choose(snapshot_slot_, snapshot_);
+  if (writer_slot_) store_.writing_snapshots.Choose(*writer_slot_, snapshot_);
   store_.WaitPublished(snapshot_);
   DependOn(snapshot_);
 }
 
 // ---- End
-// -----------------------------------------------------------------------------------------------------------------
 
 void Transaction::Unlatch() {
   for (uint16_t stripe : stripes_) store_.latches.at(stripe).Unlock();
@@ -186,6 +192,7 @@ void Transaction::End() {
   if (mode_ == Mode::kSnapshot) {
     if (serializable_) store_.conflicts.End(&tracked_->transaction);
     if (read_only_) store_.conflicts.EndReadOnly(*tracked_->reader);
+    if (writer_slot_) store_.writing_snapshots.Release(*std::exchange(writer_slot_, std::nullopt));
     store_.snapshots.Release(snapshot_slot_);
     tracked_.reset();
     snapshot_reads_.clear();
@@ -212,7 +219,6 @@ bool Transaction::Conflict(std::string reason) {
 }
 
 // ---- Reading
-// -------------------------------------------------------------------------------------------------------------
 
 Keyspace* Transaction::KeyspaceOf(uint32_t db) {
   if (mode_ == Mode::kSnapshot) return store_.RootAt(db, snapshot_)->keyspace;
@@ -279,7 +285,6 @@ std::optional<uint64_t> Transaction::IdleSeconds(uint32_t db, const Key& key) {
 }
 
 // ---- Writing
-// -------------------------------------------------------------------------------------------------------------
 
 Transaction::Write* Transaction::FindWrite(const Keyspace* keyspace, const Key& key) {
   if (write_index_.empty()) {

@@ -3,28 +3,31 @@
 // an embedding program) in the second part.
 //
 //   Transaction txn(handle);
-//   txn.BeginLatched({{db, key.hash}});           // declared keys: reads the newest, cannot
-//   conflict const Version* v = txn.Get(db, key); txn.Put(db, key, NewValue(v)); txn.Commit(); //
-//   never fails in this mode
+//   txn.BeginLatched({{db, key.hash}});   // declared keys: reads the newest, cannot conflict
+//   const Version* v = txn.Get(db, key);
+//   txn.Put(db, key, NewValue(v));
+//   txn.Commit();                         // never fails in this mode
 //
 // Modes and what each guarantees (all of them together are strictly serializable;
 // docs/ARCHITECTURE.md has the argument):
-//   kRead       reads without latch or snapshot. One key: the newest version. Several: begin, read,
-//   then Validate(); false means
-//               that the reads are not of one moment: Begin again, and after a few tries use
-//               BeginSnapshot.
+//   kRead       reads without latch or snapshot. One key: the newest version. Several: begin,
+//               read, then Validate(); false means that the reads are not of one moment: Begin
+//               again, and after a few tries use BeginSnapshot.
 //   kLatched    the declared keys are latched; reads of them see the newest; writes are private
-//   until Commit. No other key may be touched. kExclusive  every latch is held: anything may be
-//   read and written, whole databases cleared or swapped. Rare and short. kSnapshot   reads at one
-//   snapshot plus own writes. Isolation::kSerializable: Commit may answer a conflict (Serial Safety
-//               Net); kSnapshot: only first-committer-wins. `read_only` never conflicts.
+//               until Commit. No other key may be touched.
+//   kExclusive  every latch is held: anything may be read and written, whole databases cleared or
+//               swapped. Rare and short.
+//   kSnapshot   reads at one snapshot plus own writes. Isolation::kSerializable: Commit may
+//               answer a conflict (Serial Safety Net); kSnapshot: only first-committer-wins.
+//               `read_only` never conflicts.
 //
 // Threads: a transaction belongs to one thread, its handle's. Between Begin and End in the modes
-// but kSnapshot the thread stays
-//          inside one epoch (see Handle::Enter); a kSnapshot transaction may live across many.
-// Owns:    its private writes. Version pointers it returned are valid until the handle leaves its
-// epoch. Errors:  Commit returns false on a conflict, never in other modes than kSnapshot.
-// conflict_reason() then says why.
+//          but kSnapshot the thread stays inside one epoch (see Handle::Enter); a kSnapshot
+//          transaction may live across many.
+// Owns:    its private writes. Version pointers it returned are valid until the handle leaves
+//          its epoch.
+// Errors:  Commit returns false on a conflict, never in other modes than kSnapshot.
+//          conflict_reason() then says why.
 #pragma once
 
 #include <cstdint>
@@ -73,7 +76,6 @@ class Transaction {
   Transaction& operator=(const Transaction&) = delete;
 
   // ---- What handlers use
-  // -----------------------------------------------------------------------------------------------
   Mode mode() const { return mode_; }
   // The transaction's time, read once at its begin; expiry is judged by it.
   int64_t now_ms() const { return now_ms_; }
@@ -85,13 +87,13 @@ class Transaction {
   // CLIENT NO-TOUCH: Get notes nothing either.
   void set_quiet(bool quiet) { quiet_ = quiet; }
 
-  // Sets the value. Requires: kLatched with the key declared, kExclusive, or kSnapshot not
-  // read-only.
+  // Sets the value. Requires: kLatched with the key declared, kExclusive,
+  // or kSnapshot not read-only.
   void Put(uint32_t db, const Key& key, VersionPtr value);
   // Deletes the key; false if there was no live value, and then nothing is written.
   bool Delete(uint32_t db, const Key& key);
-  // Deletes the key if it is past its deadline, for that reason. Requires: kLatched with the key
-  // declared.
+  // Deletes the key if it is past its deadline, for that reason.
+  // Requires: kLatched with the key declared.
   bool DeleteExpired(uint32_t db, const Key& key);
   // Clears a whole database / swaps two. Requires: kExclusive.
   void ClearDatabase(uint32_t db);
@@ -99,8 +101,8 @@ class Transaction {
   // Puts loaded keyspaces, one a database, in the place of what is there (loader.h). Not recorded
   // in the log: they come from there. Requires: kExclusive.
   void ReplaceDatabases(std::vector<std::unique_ptr<Keyspace>> loaded);
-  // Writes so far (Put, Delete that found a key, Clear, Swap): 0 means that Commit will change
-  // nothing.
+  // Writes so far (Put, Delete that found a key, Clear, Swap):
+  // 0 means that Commit will change nothing.
   uint64_t writes() const { return write_count_; }
 
   // Seconds since the key was last accessed, or nullopt if there is no live value. SetIdleSeconds
@@ -121,8 +123,8 @@ class Transaction {
   // One page of a database in hash order: all live keys whose ScanHash is in [cursor, *next), at
   // least `count` of them unless the end is reached, *next = 0 then, or the index holds few live
   // keys here. Keys that were there throughout a whole walk are returned exactly once. When
-  // `prefix` is not empty and covers few keys, only keys with it are returned (same order, same
-  // cursor).
+  // `prefix` is not empty and covers few keys, only keys with it are returned
+  // (same order, same cursor).
   void ScanPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
                 std::vector<ScanEntry>* page, uint64_t* next);
   // Live keys in byte order from `start` (inclusive; exclusive when `after`) while they have
@@ -132,7 +134,6 @@ class Transaction {
             const std::function<bool(std::string_view key, const Version& version)>& visit);
 
   // ---- What callers of handlers use
-  // ------------------------------------------------------------------------------------
   void BeginRead();
   // True when everything read since BeginRead was there at one moment. Of one key it is, unless its
   // database was swapped meanwhile.
@@ -148,8 +149,8 @@ class Transaction {
   // visible at one stamp (or there were none). False: conflict, nothing was written.
   [[nodiscard]] bool Commit();
   void Rollback();
-  // The stamp of the last successful Commit with writes; without writes the stamp up to which it
-  // read.
+  // The stamp of the last successful Commit with writes;
+  // without writes the stamp up to which it read.
   Stamp commit_stamp() const { return commit_stamp_; }
   Stamp snapshot() const { return snapshot_; }
   // The newest stamp that anything read or written since the last ForgetDependencies depends on: a
@@ -261,6 +262,7 @@ class Transaction {
   Stamp commit_stamp_ = 0;
   Stamp depends_on_ = 0;
   size_t snapshot_slot_ = 0;
+  std::optional<size_t> writer_slot_;  // of a snapshot that may write
   std::vector<Write> writes_;
   std::unordered_multimap<uint64_t, uint32_t> write_index_;  // by hash, once there are many writes
   std::vector<Read> reads_;

@@ -11,8 +11,7 @@
 // copy and without pinning an epoch.
 //
 // V1. stamp is kStampPending from New until the commit stores its final stamp with release; a
-// reader that loads the final
-//     stamp with acquire sees the payload and `older`.
+//     reader that loads the final stamp with acquire sees the payload and `older`.
 // V2. Stamps along a chain (head, then older->version, ...) strictly fall.
 // V3. older is changed under the key's latch only; entries unlinked from it are retired by epoch.
 #pragma once
@@ -29,8 +28,8 @@ namespace fluxkv::engine {
 inline constexpr uint8_t kTypeTombstone = 0;
 
 using Stamp = uint64_t;
-// A version whose commit has not published its stamp yet. Larger than every real stamp, so `stamp
-// <= snapshot` is false for it.
+// A version whose commit has not published its stamp yet. Larger than every real stamp, so
+// `stamp <= snapshot` is false for it.
 inline constexpr Stamp kStampPending = uint64_t{1} << 62;
 
 inline constexpr int64_t kNoExpiry = 0;
@@ -65,8 +64,8 @@ class Version {
   // Memory for a payload of `size` bytes, not initialised; large ones go to a Blob by themselves.
   // Requires: size <= limits::kValueBytesMax; type != kTypeTombstone.
   static VersionPtr New(uint8_t type, uint8_t encoding, int64_t expiry_ms, size_t size);
-  // The same type, encoding and payload with another expiry; a Blob is shared, a small payload
-  // copied.
+  // The same type, encoding and payload with another expiry;
+  // a Blob is shared, a small payload copied.
   static VersionPtr NewWithExpiry(const Version& from, int64_t expiry_ms);
   static VersionPtr NewTombstone();
   // The tombstone of a key whose deadline passed; it remembers the stamp of the version it removed.

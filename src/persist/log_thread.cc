@@ -20,13 +20,19 @@ constexpr int64_t kMendEveryMs = 1000;
 // more writers in when the disk has fallen behind so far.
 constexpr uint64_t kUnsyncedBytesMax = 8 << 20;
 constexpr uint64_t kUnsyncedBytesFull = 256 << 20;
-// Gathering: at most this part of a sync's time, and in steps of this length.
-constexpr double kGatherShare = 0.6;
+// Gathering takes at most so much of a sync's time.
+constexpr double kGatherShare = 1.5;
 constexpr double kGatherUsMax = 1000;
-constexpr int64_t kGatherStepNs = 20'000;
 constexpr uint64_t kGatherCommitsMin = 3;
 constexpr uint64_t kGatherPause = 8;  // groups that are not waited for after one that did not come
 constexpr int64_t kHoldStepNs = 100'000;
+constexpr size_t kRecordsBytesKept = 4 << 20;  // a buffer that grew larger is given back
+// TryWrite: a loop writes no more than this, and after a write that took so long it writes none for
+// a while, since the system makes writers wait; for twice as long when the next one is slow too.
+constexpr size_t kTryWriteBytesMax = 1 << 20;
+constexpr int64_t kSlowWriteUs = 2000;
+constexpr int64_t kSlowPauseUsMin = 1'000'000;
+constexpr int64_t kSlowPauseUsMax = 30'000'000;
 
 void SleepNs(int64_t ns) {
   const timespec time{0, ns};
@@ -118,10 +124,13 @@ LogThread::~LogThread() {
 
 void LogThread::Start(Mode mode, Stamp after, bool hold) {
   CHECK(!running() && mode != Mode::kNone && writer_.begun());
+  std::lock_guard lock(work_mutex_);
   mode_.store(mode);
   hold_.store(hold);
   stop_.store(false);
   drop_until_ = complete_ = safe_ = after;
+  beside_runs_ = false;
+  try_again_at_us_ = slow_pause_us_ = 0;
   unsynced_commits_ = gather_target_ = 0;
   synced_at_ms_ = now_ms();
   failure_.clear();
@@ -148,6 +157,12 @@ Status LogThread::Stop() {
   return std::move(final_status_);
 }
 
+void LogThread::SetMode(Mode mode) {
+  mode_.store(mode);
+  // Whoever became safe by being written did so before this.
+  if (mode == Mode::kFull) std::lock_guard barrier(work_mutex_);
+}
+
 void LogThread::ReleaseReplies() {
   CHECK(!running());
   log_.SetFailure("");
@@ -169,17 +184,15 @@ void LogThread::RaiseSafe(Stamp stamp) {
 
 void LogThread::Run() {
   pthread_setname_np(pthread_self(), "log");
-  prctl(PR_SET_TIMERSLACK, 1000);  // ns: gathering sleeps for microseconds
+  prctl(PR_SET_TIMERSLACK, 1000);  // ns: gathering waits for microseconds
   while (!stop_.load()) {
-    int64_t wait_ms = kIdleMs;
-    if (mode() == Mode::kRelaxed && unsynced_commits_ > 0 && policy_.interval_ms->load() > 0)
-      wait_ms =
-          std::clamp<int64_t>(synced_at_ms_ + policy_.interval_ms->load() - now_ms(), 1, kIdleMs);
-    log_.WaitForWork(wait_ms);
+    log_.WaitForWork(std::chrono::milliseconds(WaitMs()));
     store_.clock.Tick();
+    std::lock_guard lock(work_mutex_);
     if (mode() == Mode::kFull) Gather();
     Round();
   }
+  std::lock_guard lock(work_mutex_);
   // The last round: recording is off, so nothing comes behind it.
   syncer_->WaitUntilIdle();
   writer_.SetEnding();
@@ -188,6 +201,51 @@ void LogThread::Run() {
   if (failure_.empty() && !writer_.all_synced()) SyncGroup();
   if (!failure_.empty()) final_status_ = Status::Error(failure_);
   PublishFigures();
+}
+
+int64_t LogThread::WaitMs() const {
+  std::lock_guard lock(work_mutex_);
+  const int64_t interval_ms = policy_.interval_ms->load();
+  if (mode() != Mode::kRelaxed || unsynced_commits_ == 0 || interval_ms <= 0) return kIdleMs;
+  return std::clamp<int64_t>(synced_at_ms_ + interval_ms - now_ms(), 1, kIdleMs);
+}
+
+void LogThread::TryWrite() {
+  if (mode() != Mode::kRelaxed) return;
+  std::unique_lock lock(work_mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || !running() || stop_.load() || mode() != Mode::kRelaxed) return;
+  const bool well = failure_.empty() && log_.admission() == engine::CommitLog::Admission::kOpen &&
+                    log_.safe() != engine::CommitLog::kEverything;
+  if (!well || beside_runs_ || !writer_.all_written()) return;
+  const size_t bytes = log_.BytesQueued(store_);
+  if (MonotonicUs() < try_again_at_us_ || bytes > kTryWriteBytesMax) return;
+  if (!writer_.can_write_here(bytes)) return log_.Wake();
+  Take();
+  const bool first = unsynced_commits_ == 0;
+  unsynced_commits_ += records_.begins.size();
+  writer_.Keep(records_);
+#ifdef FLUXKV_PLANT_ACKNOWLEDGE_EARLY
+  RaiseSafe(complete_);
+#endif
+  if (!writer_.can_write_here(0)) return log_.Wake();  // more had been left from the last time
+  const int64_t begin_us = MonotonicUs();
+  Status status = writer_.Resume(now_ms());
+  if (!status.ok()) return Fail(status);
+  NoteTryTook(MonotonicUs() - begin_us);
+  RaiseSafe(complete_);
+  figures_.unsynced_bytes.store(writer_.unsynced_bytes(), std::memory_order_relaxed);
+  // The log thread sleeps as long as it may when nothing is unsynced.
+  const bool soon = first && policy_.interval_ms->load(std::memory_order_relaxed) < kIdleMs;
+  if (soon || SyncIsDue()) log_.Wake();
+}
+
+void LogThread::NoteTryTook(int64_t us) {
+  if (us <= kSlowWriteUs) {
+    slow_pause_us_ = 0;
+    return;
+  }
+  slow_pause_us_ = std::clamp(slow_pause_us_ * 2, kSlowPauseUsMin, kSlowPauseUsMax);
+  try_again_at_us_ = MonotonicUs() + slow_pause_us_;
 }
 
 // Waits for the clients that the last sync has woken, besides those that came during it. When they
@@ -201,61 +259,65 @@ void LogThread::Gather() {
   const double most_us = std::min(sync_us_mean_ * kGatherShare, kGatherUsMax);
   const int64_t until_us = MonotonicUs() + static_cast<int64_t>(most_us);
   while (store_.stamp.load(std::memory_order_relaxed) - complete_ < gather_target_) {
-    if (MonotonicUs() >= until_us || stop_.load()) {
+    const int64_t left_us = until_us - MonotonicUs();
+    if (left_us <= 0 || stop_.load()) {
       gather_pause_ = kGatherPause;
       return;
     }
-    SleepNs(kGatherStepNs);
+    log_.WaitForWork(std::chrono::microseconds(left_us));  // a loop's turn has ended
   }
 }
 
-engine::LogRecords LogThread::Take() {
-  engine::LogRecords records;
-  records.bytes = writer_.TakeBuffer();
-  complete_ = log_.Take(store_, &records);
-  if (drop_until_ != 0) DropCovered(&records);
-  figures_.records.fetch_add(records.begins.size(), std::memory_order_relaxed);
-  figures_.bytes.fetch_add(records.bytes.size(), std::memory_order_relaxed);
-  figures_.bytes_behind_snapshot.fetch_add(records.bytes.size(), std::memory_order_relaxed);
-  return records;
+void LogThread::Take() {
+  if (records_.bytes.capacity() > kRecordsBytesKept) std::string().swap(records_.bytes);
+  // A commit may publish a floor that was old when it did; what was complete stays so (D1).
+  complete_ = std::max(complete_, log_.Take(store_, &records_));
+  if (drop_until_ != 0) DropCovered();
+  figures_.records.fetch_add(records_.begins.size(), std::memory_order_relaxed);
+  figures_.bytes.fetch_add(records_.bytes.size(), std::memory_order_relaxed);
+  figures_.bytes_behind_snapshot.fetch_add(records_.bytes.size(), std::memory_order_relaxed);
 }
 
 // Records up to drop_until_ are in the snapshot that this log stands on.
-void LogThread::DropCovered(engine::LogRecords* records) const {
+void LogThread::DropCovered() {
+  std::string& bytes = records_.bytes;
+  std::vector<size_t>& begins = records_.begins;
   size_t first = 0;
-  for (; first < records->begins.size(); ++first) {
+  for (; first < begins.size(); ++first) {
     Stamp stamp;
-    std::memcpy(
-        &stamp,
-        records->bytes.data() + records->begins[first] + offsetof(engine::RecordHeader, stamp),
-        sizeof(stamp));
+    std::memcpy(&stamp, bytes.data() + begins[first] + offsetof(engine::RecordHeader, stamp),
+                sizeof(stamp));
     if (stamp > drop_until_) break;
   }
   if (first == 0) return;
-  const size_t bytes =
-      first == records->begins.size() ? records->bytes.size() : records->begins[first];
-  records->bytes.erase(0, bytes);
-  records->begins.erase(records->begins.begin(),
-                        records->begins.begin() + static_cast<ptrdiff_t>(first));
-  for (size_t& begin : records->begins) begin -= bytes;
+  const size_t covered = first == begins.size() ? bytes.size() : begins[first];
+  bytes.erase(0, covered);
+  begins.erase(begins.begin(), begins.begin() + static_cast<ptrdiff_t>(first));
+  for (size_t& begin : begins) begin -= covered;
 }
 
 void LogThread::Round() {
   if (hold_.load() && log_.safe() == engine::CommitLog::kEverything) log_.SetSafe(safe_);
   FinishBeside();
   TakeUpSnapshot();
-  engine::LogRecords records = Take();
-  unsynced_commits_ += records.begins.size();
+  Take();
+  unsynced_commits_ += records_.begins.size();
 #ifdef FLUXKV_PLANT_ACKNOWLEDGE_EARLY
   if (hold_.load()) log_.SetSafe(complete_);
 #endif
-  Status status = writer_.Append(std::move(records), now_ms());
-  if (status.ok() && writer_.blocked()) status = writer_.Resume(now_ms());
+  Status status = writer_.Append(records_, now_ms());
+  if (status.ok() && !writer_.all_written()) status = writer_.Resume(now_ms());
   if (!status.ok()) Fail(status);
   if (!failure_.empty()) {
     if (now_ms() >= mend_at_ms_) TryToMend();
   } else if (mode() == Mode::kFull) {
     SyncGroup();
+  } else if (writer_.wants_clean_segment() && writer_.all_written()) {
+    SyncGroup();  // once: that segment begins when everything is on disk
+    if (failure_.empty()) {
+      status = writer_.LeaveNeedy();
+      if (!status.ok()) Fail(status);
+    }
   } else {
     RaiseSafe(writer_.all_written() ? complete_ : writer_.written_stamp());
     SyncBeside();
@@ -307,17 +369,19 @@ void LogThread::SyncBeside() {
   synced_at_ms_ = now_ms();
   beside_complete_ = writer_.all_written() ? complete_ : 0;
   beside_commits_ = std::exchange(unsynced_commits_, 0);
+  beside_runs_ = true;
   syncer_->Begin(writer_.BeginSync());
 }
 
 void LogThread::FinishBeside() {
   auto ended = syncer_->TakeEnded();
   if (!ended) return;
-  if (!failure_.empty()) return;  // its files are not trusted any more
-  if (!ended->status.ok()) {
+  beside_runs_ = false;
+  if (!ended->status.ok()) {  // whatever else has failed: its files are not trusted any more
     writer_.SetSyncFailed();
     return Fail(ended->status);
   }
+  if (!failure_.empty()) return;
   writer_.EndSync(ended->job);
   SyncedUpTo(beside_complete_ != 0 ? beside_complete_ : writer_.synced_stamp(), beside_commits_,
              ended->us);
@@ -414,7 +478,8 @@ void LogThread::Fail(const Status& status) {
 
 void LogThread::TryToMend() {
   syncer_->WaitUntilIdle();
-  syncer_->TakeEnded();
+  if (auto ended = syncer_->TakeEnded(); ended && !ended->status.ok()) writer_.SetSyncFailed();
+  beside_runs_ = false;
   Status status = writer_.Mend(now_ms());
   mend_at_ms_ = now_ms() + kMendEveryMs;
   if (!status.ok()) {

@@ -2,21 +2,28 @@
 // up to which stamp replies may be sent.
 //
 //   relaxed   a reply is safe when its record has been handed to the system; a second thread, the
-//             syncer, syncs now and then, so that a slow disk keeps no reply waiting
+//             syncer, syncs now and then, so that a slow disk keeps no reply waiting. While nothing
+//             is being synced, a loop that has commits to record does the log thread's work at the
+//             end of its turn (TryWrite): that is a copy into the system's cache, and costs less
+//             than to wake two threads
 //   full      a reply is safe when its record is on disk; the log thread syncs each group itself
 //
 // A group in full mode is whoever came while the last one was synced. The clients that a sync wakes
 // come back a little later than it takes to begin the next one; so after a large group the thread
-// gathers for a part of a sync's time, or they would split into two groups that wait for each
-// other.
+// gathers: it waits for them, about as long as a sync takes at most, or they would split into two
+// groups that wait for each other.
 //
 // L1. safe() rises to S only after every record up to S was written (relaxed) or synced (full).
 // L2. After a failed write or sync safe() stands still until the tail is on disk in a new segment.
 // L3. When no segment is left, or much is written that the disk has not taken, writers are not
 //     admitted; what was admitted before is kept in memory and written when there is room.
+// L4. TryWrite waits for no mutex and no sync of the log: it only tries the mutex, does nothing
+//     while a sync runs, and begins no segment. What it may wait for is another thread that appends
+//     a record, and a system that makes writers wait; after a slow write it leaves the work to the
+//     log thread for a while, and for longer each time.
 //
-// Threads: Start, Stop, ReleaseReplies by one that owns it; SnapshotDone, SnapshotFailed and the
-// figures by any. Owns: writer and pool while it runs.
+// Threads: Start, Stop, ReleaseReplies by one that owns it; TryWrite, SnapshotDone, SnapshotFailed
+// and the figures by any. Owns: writer and pool while it runs.
 #pragma once
 
 #include <atomic>
@@ -86,8 +93,12 @@ class LogThread {
     sync_wanted_.store(true, std::memory_order_relaxed);
     log_.Wake();
   }
+  // Relaxed mode: what is queued is written by the caller, and may be safe then. Does nothing
+  // where it would have to wait (L4), or has too much to do; the log thread comes to it then.
+  void TryWrite();
   bool running() const { return running_.load(); }
-  void SetMode(Mode mode) { mode_.store(mode); }
+  // When it returns from a change to full, nothing becomes safe by being written alone.
+  void SetMode(Mode mode);
   Mode mode() const { return mode_.load(); }
 
   // A snapshot with this stamp is on disk; taken up in the next round.
@@ -103,10 +114,12 @@ class LogThread {
   class Syncer;
 
   void Run();
+  int64_t WaitMs() const;
+  void NoteTryTook(int64_t us);
   void Round();
   void Gather();
-  engine::LogRecords Take();
-  void DropCovered(engine::LogRecords* records) const;
+  void Take();
+  void DropCovered();
   void RaiseSafe(Stamp stamp);
   void SyncGroup();
   void SyncBeside();
@@ -139,12 +152,18 @@ class LogThread {
   std::mutex reason_mutex_;
   std::string snapshot_failure_;  // guarded by reason_mutex_
 
-  // The log thread's own.
+  // Whoever does the log's work holds it: the log thread while it is awake or gathers, a TryWrite.
+  mutable std::mutex work_mutex_;
+  // Guarded by work_mutex_, as the writer is.
+  engine::LogRecords records_;  // what was taken last
   Stamp drop_until_ = 0;
   Stamp complete_ = 0;         // every record up to it has been taken
   Stamp safe_ = 0;             // as L1, whether replies are held or not
   Stamp beside_complete_ = 0;  // complete_ when the job that runs beside began; 0: not all written
   uint64_t beside_commits_ = 0;
+  bool beside_runs_ = false;
+  int64_t try_again_at_us_ = 0;  // after a TryWrite that took long
+  int64_t slow_pause_us_ = 0;    // the last such pause; 0: the last one was fast
   uint64_t unsynced_commits_ = 0;
   uint64_t gather_target_ = 0;  // commits to wait for
   uint64_t gather_pause_ = 0;   // groups that are not waited for

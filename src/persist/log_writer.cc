@@ -10,15 +10,30 @@ namespace fluxkv::persist {
 
 namespace {
 
-// Kept for records to come: fresh memory costs page faults.
-constexpr size_t kBuffersBytesMax = 16 << 20;
+constexpr size_t kChunkBytes = 1 << 20;
+constexpr size_t kZerosBehind = sizeof(engine::RecordHeader);
+constexpr size_t kSpareBuffersMax = 16;  // fresh memory costs page faults
 // Then the disk may refuse just this place.
 constexpr int kTriesInPlace = 3;
 
-Stamp StampAt(const std::string& bytes, size_t record) {
-  Stamp stamp;
-  std::memcpy(&stamp, bytes.data() + record + offsetof(engine::RecordHeader, stamp), sizeof(stamp));
-  return stamp;
+template <class Field>
+Field Get(const char* record, size_t offset) {
+  Field field;
+  std::memcpy(&field, record + offset, sizeof(field));
+  return field;
+}
+template <class Field>
+void Set(char* record, size_t offset, Field field) {
+  std::memcpy(record + offset, &field, sizeof(field));
+}
+
+// Fills in what the log adds to a record.
+void Seal(char* record, Stamp synced, uint64_t log_id) {
+  using engine::RecordHeader;
+  const auto body = Get<uint64_t>(record, offsetof(RecordHeader, body_bytes));
+  Set(record, offsetof(RecordHeader, synced_stamp), synced);
+  Set(record, offsetof(RecordHeader, checksum),
+      RecordChecksum({record, sizeof(RecordHeader) + static_cast<size_t>(body)}, log_id));
 }
 
 }  // namespace
@@ -68,6 +83,8 @@ void LogWriter::Stop() {
   current_.reset();
   tail_number_ += tail_.size();
   tail_.clear();
+  open_ = reopened_ = false;
+  spare_buffers_.clear();
   dirty_.clear();
   pending_ = 0;
   unsynced_bytes_ = 0;
@@ -99,15 +116,24 @@ Status LogWriter::Begin(LogEnd end, int64_t time_ms) {
   return status;
 }
 
-// Bytes from chunk.written to the end of the record that is there.
-uint64_t LogWriter::RecordBytesLeft(const Chunk& chunk) {
-  const auto next = std::lower_bound(chunk.begins.begin(), chunk.begins.end(), chunk.written);
-  return (next == chunk.begins.end() ? chunk.size : *next) - chunk.written;
+size_t LogWriter::RecordEndFrom(const Chunk& chunk, size_t at) {
+  return at + static_cast<size_t>(engine::RecordBytes(Get<uint64_t>(
+                  chunk.buffer.data() + at, offsetof(engine::RecordHeader, body_bytes))));
 }
 
+// Bytes from chunk.written to the end of the record that is there; none when it ends there.
+uint64_t LogWriter::RecordBytesLeft(const Chunk& chunk) {
+  size_t end = 0;
+  while (end < chunk.written) end = RecordEndFrom(chunk, end);
+  return end - chunk.written;
+}
+
+// Of the last record that begins before what is to be written next.
 Stamp LogWriter::LastStampBefore(const Chunk& chunk) const {
-  const auto next = std::lower_bound(chunk.begins.begin(), chunk.begins.end(), chunk.written);
-  return next == chunk.begins.begin() ? written_stamp_ : StampAt(chunk.bytes, *(next - 1));
+  Stamp stamp = written_stamp_;
+  for (size_t at = 0; at < chunk.written; at = RecordEndFrom(chunk, at))
+    stamp = Get<Stamp>(chunk.buffer.data() + at, offsetof(engine::RecordHeader, stamp));
+  return stamp;
 }
 
 // `chunk` is what will be written next, null at the start of a log.
@@ -136,33 +162,57 @@ Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms,
   return {};
 }
 
-Status LogWriter::Append(engine::LogRecords records, int64_t time_ms) {
+Status LogWriter::Append(const engine::LogRecords& records, int64_t time_ms) {
   if (records.begins.empty()) return {};
   time_ms_ = time_ms;
   Status status = LeaveNeedy();
   failed_ |= !status.ok();
-  for (size_t i = 0; i < records.begins.size(); ++i) {
-    const size_t begin = records.begins[i];
-    char* record = records.bytes.data() + begin;
-    uint64_t body_bytes;
-    std::memcpy(&body_bytes, record + offsetof(engine::RecordHeader, body_bytes),
-                sizeof(body_bytes));
-    const size_t size = sizeof(engine::RecordHeader) + static_cast<size_t>(body_bytes);
-    std::memcpy(record + offsetof(engine::RecordHeader, synced_stamp), &synced_stamp_,
-                sizeof(synced_stamp_));
-    const uint64_t checksum = RecordChecksum({record, size}, log_id_);
-    std::memcpy(record + offsetof(engine::RecordHeader, checksum), &checksum, sizeof(checksum));
-  }
-  const size_t size = records.bytes.size();
-  unsynced_bytes_ += size;
-  records.bytes.append(sizeof(engine::RecordHeader), '\0');
-  tail_.push_back({std::move(records.bytes), size, std::move(records.begins), records.last, 0});
+  Keep(records);
   return status.ok() ? WriteTail(time_ms) : std::move(status);
 }
 
-// When a snapshot that the open segment needs is on disk, the next one says that it needs none;
-// without it a snapshot that somebody removed would look like one that was never finished. Only
-// when everything is on disk, for that is what a segment begun afresh says (F2).
+void LogWriter::Keep(const engine::LogRecords& records) {
+  if (records.begins.empty()) return;
+  const size_t size = records.bytes.size();
+  Chunk& chunk = ChunkFor(size);
+  char* const to = chunk.buffer.data() + chunk.size;
+  std::memcpy(to, records.bytes.data(), size);
+  std::memset(to + size, 0, kZerosBehind);
+  for (const size_t begin : records.begins) Seal(to + begin, synced_stamp_, log_id_);
+  chunk.size += size;
+  chunk.last = records.last;
+  unsynced_bytes_ += size;
+}
+
+// The last chunk if it takes so many bytes more, else a new one. Only what can be written here and
+// now is added, so that a chunk which has to wait for room keeps nothing back that was written.
+LogWriter::Chunk& LogWriter::ChunkFor(size_t size) {
+  if (open_ && all_written() && !failed_ && size <= capacity_ - at_.offset &&
+      tail_.back().size + size + kZerosBehind <= tail_.back().buffer.capacity()) {
+    pending_ = tail_.size() - 1;
+    reopened_ = true;
+    return tail_.back();
+  }
+  PageBuffer buffer;
+  if (size + kZerosBehind > kChunkBytes) {
+    buffer = PageBuffer(size + kZerosBehind);
+  } else if (spare_buffers_.empty()) {
+    buffer = PageBuffer(kChunkBytes);
+  } else {
+    buffer = std::move(spare_buffers_.back());
+    spare_buffers_.pop_back();
+  }
+  tail_.push_back({.buffer = std::move(buffer)});
+  open_ = true;
+  return tail_.back();
+}
+
+uint64_t LogWriter::unwritten_bytes() const {
+  uint64_t bytes = 0;
+  for (size_t i = pending_; i < tail_.size(); ++i) bytes += tail_[i].size - tail_[i].written;
+  return bytes;
+}
+
 Status LogWriter::LeaveNeedy() {
   if (!needy_ || failed_ || current_ == nullptr || !tail_.empty() || !has_room()) return {};
   return NextSegment(nullptr, time_ms_);
@@ -192,9 +242,9 @@ Status LogWriter::WritePending(int64_t time_ms) {
       }
       const auto room = static_cast<size_t>(capacity_ - at_.offset);
       const size_t size = std::min(chunk.size - chunk.written, room);
-      const size_t with_zeros = std::min(chunk.bytes.size() - chunk.written, room);
-      const auto bytes = std::string_view(chunk.bytes).substr(chunk.written, with_zeros);
-      Status status = current_->WriteAt(at_.offset, bytes);
+      const size_t with_zeros = std::min(chunk.size + kZerosBehind - chunk.written, room);
+      Status status =
+          current_->WriteAt(at_.offset, {chunk.buffer.data() + chunk.written, with_zeros});
       if (!status.ok()) return status;
       if (dirty_.empty() || dirty_.back() != current_) dirty_.push_back(current_);
       chunk.written += size;
@@ -202,13 +252,16 @@ Status LogWriter::WritePending(int64_t time_ms) {
     }
     written_stamp_ = chunk.last;
     written_place_ = at_;
+    reopened_ = false;
   }
   return {};
 }
 
 SyncJob LogWriter::BeginSync() {
+  DCHECK(!reopened_);
   SyncJob job{std::move(dirty_), tail_number_ + pending_, written_place_};
   dirty_.clear();
+  open_ = open_ && !all_written();  // what is in the job ends there
   return job;
 }
 
@@ -216,25 +269,12 @@ void LogWriter::EndSync(const SyncJob& job) {
   for (; tail_number_ < job.chunks; ++tail_number_, --pending_) {
     synced_stamp_ = tail_.front().last;
     unsynced_bytes_ -= tail_.front().size;
-    KeepBuffer(std::move(tail_.front().bytes));
+    PageBuffer& buffer = tail_.front().buffer;
+    if (buffer.capacity() == kChunkBytes && spare_buffers_.size() < kSpareBuffersMax)
+      spare_buffers_.push_back(std::move(buffer));
     tail_.pop_front();
   }
   synced_place_ = job.place;
-}
-
-void LogWriter::KeepBuffer(std::string buffer) {
-  if (buffers_bytes_ + buffer.capacity() > kBuffersBytesMax) return;
-  buffers_bytes_ += buffer.capacity();
-  buffer.clear();
-  buffers_.push_back(std::move(buffer));
-}
-
-std::string LogWriter::TakeBuffer() {
-  if (buffers_.empty()) return {};
-  std::string buffer = std::move(buffers_.back());
-  buffers_.pop_back();
-  buffers_bytes_ -= buffer.capacity();
-  return buffer;
 }
 
 Status LogWriter::Sync() {
@@ -269,7 +309,7 @@ Status LogWriter::WriteTailInto(File& file) const {
   uint64_t at = kSegmentHeaderBytes;
   for (const Chunk& chunk : tail_) {
 #ifndef FLUXKV_PLANT_FORGET_TAIL
-    Status status = file.WriteAt(at, chunk.bytes);
+    Status status = file.WriteAt(at, {chunk.buffer.data(), chunk.size + kZerosBehind});
     if (!status.ok()) return status;
 #endif
     at += chunk.size;
@@ -298,6 +338,7 @@ Status LogWriter::Mend(int64_t time_ms) {
   at_ = written_place_ = synced_place_;
   written_stamp_ = synced_stamp_;
   pending_ = 0;
+  open_ = reopened_ = false;
   for (Chunk& chunk : tail_) chunk.written = 0;
   const uint64_t number = synced_place_.segment + 1;
   // With the zeros behind, so that what the next segment held does not follow.

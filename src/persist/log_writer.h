@@ -2,7 +2,7 @@
 //
 //   LogWriter writer(files, pool, "data", log_id);
 //   Status status = writer.Begin(end);          // where recovery found the end of the stream
-//   status = writer.Append(std::move(records));
+//   status = writer.Append(records, now_ms);
 //   status = writer.Sync();                     // synced_stamp() has risen
 //
 // W1. What was given to Append is kept in memory (the tail) until it is on disk.
@@ -18,8 +18,8 @@
 //     record that was given up never comes back behind a header that was on disk before its
 //     records.
 //
-// Threads: one; a SyncJob may be run by another meanwhile. Owns: the tail and the open segment.
-// Errors: as file_system.h; after one only Mend helps.
+// Threads: one at a time; a SyncJob may be run by another meanwhile. Owns: the tail and the open
+// segment. Errors: as file_system.h; after one only Mend helps.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,7 @@
 #include "base/result.h"
 #include "engine/commit_log.h"
 #include "persist/log_format.h"
+#include "persist/page_buffer.h"
 #include "persist/segment_pool.h"
 
 namespace fluxkv::persist {
@@ -78,10 +79,20 @@ class LogWriter {
   // What a log is while nothing is written to it. Requires: not begun.
   void Adopt(LogEnd end);
   // After an error, and until Mend has gone well, records are only kept.
-  Status Append(engine::LogRecords records, int64_t time_ms);
-  // An empty buffer for records, with room from former ones if there is one.
-  std::string TakeBuffer();
-  // Goes on writing what was blocked.
+  Status Append(const engine::LogRecords& records, int64_t time_ms);
+  // The first half of Append: the records are copied into the tail, and Resume writes them.
+  void Keep(const engine::LogRecords& records);
+  // Whether so many bytes more would need no other segment, whose header waits for the disk.
+  bool can_write_here(uint64_t more) const {
+    return !failed_ && !needy_ && current_ != nullptr &&
+           unwritten_bytes() + more <= capacity_ - at_.offset;
+  }
+  // When a snapshot that the open segment needs is on disk, the next one says that it needs none;
+  // without it a snapshot that somebody removed would look like one that was never finished.
+  // LeaveNeedy begins it if everything is on disk, for that is what such a segment says (F2).
+  bool wants_clean_segment() const { return needy_ && !failed_ && has_room(); }
+  Status LeaveNeedy();
+  // Goes on writing what was kept or blocked.
   Status Resume(int64_t time_ms) { return WriteTail(time_ms); }
   // Nobody will make room any more: what was given to Append is written all the same.
   void SetEnding() { ending_ = true; }
@@ -108,25 +119,26 @@ class LogWriter {
   uint64_t bytes_used() const;
   // Whether another segment may be begun.
   bool has_room() const { return used_.size() < pool_.files_max(); }
+  uint64_t unwritten_bytes() const;
 
  private:
+  // Whole records, of one or several calls of Append.
   struct Chunk {
-    std::string bytes;  // with zeros behind, which mark the end of the stream until more is written
-    size_t size = 0;    // without them
-    std::vector<size_t> begins;  // of records
-    Stamp last = 0;
+    PageBuffer buffer;
+    size_t size = 0;     // then zeros, which mark the end of the stream until more is written
+    Stamp last = 0;      // of its last record
     size_t written = 0;  // at most size
   };
 
   Status WriteTail(int64_t time_ms);
-  void KeepBuffer(std::string buffer);
+  Chunk& ChunkFor(size_t size);
   Status MendInPlace(int64_t time_ms);
   Status WritePending(int64_t time_ms);
   Status NextSegment(const Chunk* chunk, int64_t time_ms,
                      const std::function<Status(File&)>& fill = {});
-  Status LeaveNeedy();
   Status RemoveSegments(uint64_t from);
   Status WriteTailInto(File& file) const;
+  static size_t RecordEndFrom(const Chunk& chunk, size_t at);
   static uint64_t RecordBytesLeft(const Chunk& chunk);
   Stamp LastStampBefore(const Chunk& chunk) const;
   std::string PathOf(uint64_t number) const;
@@ -147,13 +159,14 @@ class LogWriter {
   std::deque<Chunk> tail_;    // not on disk, oldest first
   uint64_t tail_number_ = 0;  // of tail_.front(), counting all chunks ever
   size_t pending_ = 0;        // first chunk of tail_ that is not wholly written
+  bool open_ = false;         // records may be added to the last chunk
+  bool reopened_ = false;     // they were, and are not written: written_place_ is inside it
   LogPlace written_place_;    // behind the last whole chunk
   LogPlace synced_place_;     // behind the last chunk on disk
   Stamp written_stamp_ = 0, synced_stamp_ = 0;
   uint64_t unsynced_bytes_ = 0;
   std::vector<std::shared_ptr<File>> dirty_;
-  std::vector<std::string> buffers_;  // of chunks that are on disk, to be used again
-  size_t buffers_bytes_ = 0;
+  std::vector<PageBuffer> spare_buffers_;  // of chunks that are on disk, to be used again
   bool blocked_ = false;
   bool failed_ = false;
   bool distrusted_ = false;  // what is behind the last sync may not be what was written

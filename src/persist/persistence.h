@@ -15,8 +15,9 @@
 // that commits up to now were not recorded (SegmentHeader::needs_snapshot), a snapshot is taken,
 // and when that is on disk the mode's promise begins.
 //
-// Threads: Open, Load, Start and Stop by the main thread; the rest by any. Owns: the lock, threads,
-// files. Errors: one line for a person.
+// Threads: Open, Load, Start and Stop by the main thread; the rest by any.
+// Owns:    the lock, threads, files.
+// Errors:  one line for a person.
 #pragma once
 
 #include <atomic>
@@ -103,6 +104,8 @@ class Persistence {
   void RequestSync() {
     if (log_thread_->running()) log_thread_->RequestSync();
   }
+  // As LogThread::TryWrite.
+  void WriteLog() { log_thread_->TryWrite(); }
   // Commits since the last snapshot.
   uint64_t changes_since_snapshot() const;
   const LogFigures& log_figures() const { return log_thread_->figures(); }

@@ -3,8 +3,9 @@
 //   Loader loader(database, handle, values);
 //   auto recovered = Recover(files, "data", loader, &progress);
 //
-// Threads: one; RecoveryProgress is read by any. Errors: one line with file, offset and the way on;
-// then nothing of what was loaded may be used.
+// Threads: one; RecoveryProgress is read by any.
+// Errors:  one line with file, offset and the way on;
+//          then nothing of what was loaded may be used.
 #pragma once
 
 #include <atomic>

@@ -8,8 +8,10 @@
 //   auto reader = SnapshotReader::Open(files, path);
 //   while (true) { auto block = reader.value()->Next(); ... }
 //
-// Threads: one each. Owns: the open file. Errors: one line with file and offset. A writer that is
-// destroyed before Finish leaves no file.
+// Threads: one each.
+// Owns:    the open file.
+// Errors:  one line with file and offset.
+//          A writer that is destroyed before Finish leaves no file.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The replies of one connection that wait to be sent: text in one contiguous buffer, with large
-// values hung in by reference between two bytes of it, so that they reach the socket without a
-// copy.
+// values hung in by reference between two bytes of it,
+// so that they reach the socket without a copy.
 //
 //   output.Append("+OK\r\n");
 //   output.AppendPinned(value->data(), value->size(), Pin(value, ReleaseValue));
@@ -8,9 +8,12 @@
 //   output.Consume(writev(fd, iovecs, count));
 //
 // Every byte has a fixed place in the stream that the connection has ever been sent; a mark is such
-// a place, so it stays good over Consume, and over InsertAt behind it. Threads: belongs to the loop
-// of its connection. Owns: its buffer and the pins. Errors: none; out of memory is a CHECK. Whoever
-// fills it bounds it (client-output-buffer-limit by bytes_held()).
+// a place, so it stays good over Consume, and over InsertAt behind it.
+//
+// Threads: belongs to the loop of its connection.
+// Owns:    its buffer and the pins.
+// Errors:  none; out of memory is a CHECK. Whoever fills it bounds it (client-output-buffer-limit
+//          by bytes_held()).
 #pragma once
 
 #include <cstddef>
@@ -111,8 +114,8 @@ class Output {
   // Frees the buffer if nothing waits in it. For idle connections: the next reply allocates again.
   void ShrinkIfIdle();
 
-  // What waits, with the overhead of pins: for client-output-buffer-limit and `omem`. Zero when
-  // empty.
+  // What waits, with the overhead of pins: for client-output-buffer-limit and `omem`.
+  // Zero when empty.
   size_t bytes_held() const { return size() + (pins_.size() - pins_begin_) * sizeof(Pinned); }
 
   // Bytes of memory allocated here, whatever waits.

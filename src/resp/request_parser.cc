@@ -59,8 +59,8 @@ void SetError(std::string& error, std::string_view what) {
 }  // namespace
 
 // Takes arguments as views: for a request that is whole in the buffer. The vector has its final
-// size at the end, and is written in place, so that the next request of the same size finds it
-// ready.
+// size at the end, and is written in place, so that the next request
+// of the same size finds it ready.
 struct RequestParser::ViewSink {
   std::vector<std::string_view>& views;
   const char* base;

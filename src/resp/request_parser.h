@@ -5,10 +5,10 @@
 //   std::vector<std::string_view> arguments;
 //   size_t consumed;
 //   switch (parser.Next(buffer.unread(), limits, arguments, consumed, error)) {
-//     case Outcome::kRequest:  Run(arguments); buffer.Skip(consumed); break;    // views die with
-//     the buffer's bytes case Outcome::kNeedMore: buffer.Skip(consumed);
-//     Read(parser.bytes_wanted()); break; case Outcome::kError:    writer.Error(error);
-//     CloseAfterReply(); break;
+//     // views die with the buffer's bytes
+//     case Outcome::kRequest:  Run(arguments); buffer.Skip(consumed); break;
+//     case Outcome::kNeedMore: buffer.Skip(consumed); Read(parser.bytes_wanted()); break;
+//     case Outcome::kError:    writer.Error(error); CloseAfterReply(); break;
 //   }
 //
 // A request may arrive in any number of pieces: the parser keeps its place relative to the
@@ -16,10 +16,13 @@
 // may grow and move between calls. The errors, their texts and their conditions are those of
 // Redis 7.2, as if the input came one byte at a time; a carriage return ends a length and the byte
 // behind it is not looked at, as there. Byte zero has no special meaning in the search for a line's
-// end (Redis never finds an end behind one), but it ends an inline command's arguments. Threads:
-// one connection's parser belongs to its loop. Owns: the unescaped arguments of the last inline
-// command, until the next call of Next or Reset. Errors: kError with a text for Writer::Error; the
-// connection is then to be closed, another call says the same again.
+// end (Redis never finds an end behind one), but it ends an inline command's arguments.
+//
+// Threads: one connection's parser belongs to its loop.
+// Owns:    the unescaped arguments of the last inline command,
+//          until the next call of Next or Reset.
+// Errors:  kError with a text for Writer::Error; the connection is then to be closed,
+//          another call says the same again.
 #pragma once
 
 #include <cstddef>
@@ -58,8 +61,8 @@ class RequestParser {
   // announced them, not sent them.
   size_t bytes_wanted() const { return bytes_wanted_; }
 
-  // Whether part of a request has been seen (the input may hold bytes of it that must not be
-  // dropped).
+  // Whether part of a request has been seen
+  // (the input may hold bytes of it that must not be dropped).
   bool in_request() const { return arguments_left_ > 0 || scanned_ > 0; }
 
   // Bytes of memory held beside the caller's buffer.

@@ -10,8 +10,8 @@ namespace {
 
 constexpr int kDigitsMax = 17;  // of a double
 
-// A positive number as its shortest digits, first one not zero: digits[0].digits[1]... x
-// 10^exponent.
+// A positive number as its shortest digits, first one not zero:
+// digits[0].digits[1]... x 10^exponent.
 struct Decimal {
   char digits[kDigitsMax];
   int count = 0;

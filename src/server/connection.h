@@ -9,9 +9,8 @@
 //     (replies go to the other one).
 // C4. The thread is inside an epoch while requests run, and outside of it when a callback returns.
 // C5. Whatever is written goes to `held_`, and what tells of a commit that the log has not got to
-// is
-//     closed as a hold there before anything follows it (engine/commit_log.h, D4). Only `held_`
-//     says what may be sent, and it is asked when nothing else is being sent.
+//     is closed as a hold there before anything follows it (engine/commit_log.h, D4). Only
+//     `held_` says what may be sent, and it is asked when nothing else is being sent.
 // C6. A connection that holds something and sends nothing is in the loop's list of those that hold.
 //     One that sends asks again when it has sent.
 //

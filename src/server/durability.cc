@@ -168,6 +168,10 @@ void Durability::RequestSync() {
   if (!loading()) persistence_->RequestSync();
 }
 
+void Durability::WriteLog() {
+  if (!loading()) persistence_->WriteLog();
+}
+
 engine::Stamp Durability::durable_stamp() const {
   return persistence_->durable_stamp();
 }

@@ -50,6 +50,7 @@ class Durability : public command::PersistenceControl {
   bool log_on() const override;
   engine::Stamp durable_stamp() const override;
   void RequestSync() override;
+  void WriteLog() override;
   command::PersistenceFigures figures() const override;
   Result<std::optional<uint64_t>> RequestSnapshot(bool again) override;
   bool SnapshotEnded(uint64_t ticket, Status* result) override;

@@ -248,6 +248,7 @@ void EventLoop::EndTurn() {
   MeasureTurn();
   in_end_turn_ = true;
   EmptyInbox();
+  WriteLog();
   FlushAll();
   AwaitLog();
   in_end_turn_ = false;
@@ -272,6 +273,10 @@ void EventLoop::AddHolding(Connection& connection, engine::Stamp stamp) {
   }
   awaited_ = std::min(awaited_, stamp);
   holds_more_ = true;
+}
+
+void EventLoop::WriteLog() {
+  if (handle_->shared().log.bytes_queued() != 0) services_.persistence.WriteLog();
 }
 
 // Those that go on holding come back into the list.

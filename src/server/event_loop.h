@@ -6,7 +6,9 @@
 //
 // Connections that hold replies for the log (connection.h, C5) are gone through when it says that
 // what the loop awaits is safe: the smallest stamp that any of them awaits. So are those whose
-// writes wait for the log.
+// writes wait for the log. In durability relaxed the loop hands its commits to the system before it
+// writes to its connections, when that costs no wait; then, but for a commit of another loop in
+// between, nothing is held.
 //
 // Threads: Post, Wake, OnSafe, AddSocket, RunTask, Stop and assigned() from any; everything else is
 // the loop's. Owns: its connections. A loop ends when it was told to stop and its last connection
@@ -144,6 +146,7 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   bool LogIsFarBehind() const {
     return handle_->shared().log.bytes_queued() > limits::kLogQueueBytesMax;
   }
+  void WriteLog();
   void FlushHolding();
   void ResumeLogWaiters();
   void AwaitLog();

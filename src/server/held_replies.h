@@ -7,14 +7,15 @@
 //   if (!log.IsSafe(stamp)) held.Close(begin, stamp, /*is_push=*/false);
 //   held.Release(log.safe(), sending);   // at the end of the turn, with nothing left in `sending`
 //
-// H1. Bytes leave in the order in which they were written: behind a part that is held everything
-//     waits.
+// H1. Bytes leave in the order in which they were written:
+//     behind a part that is held everything waits.
 // H2. Holds are in the order of their places, do not overlap, and none is empty.
 // H3. A hold is one whole reply or message, so that an error can stand in its place.
 //
-// Threads: its connection's loop. Owns: the holds. The outputs are the connection's; Release
-// exchanges the one in use for another where that saves a copy, and marks are of the one in use.
-// Errors: none.
+// Threads: its connection's loop.
+// Owns:    the holds. The outputs are the connection's; Release exchanges the one in use for
+//          another where that saves a copy, and marks are of the one in use.
+// Errors:  none.
 #pragma once
 
 #include <cstddef>

@@ -8,8 +8,10 @@
 // others stop listening first, so that an address may become part of a wider one ("*"); if a new
 // one fails, they listen again.
 //
-// Threads: Open, Start and addresses() on construction; Rebind and addresses() from any, one Rebind
-// at a time; the rest on the loop. Owns: the sockets. Errors: one line that names the address.
+// Threads: Open, Start and addresses() on construction; Rebind and addresses() from any, one
+//          Rebind at a time; the rest on the loop.
+// Owns:    the sockets.
+// Errors:  one line that names the address.
 #pragma once
 
 #include <functional>

@@ -43,7 +43,8 @@ Status AdjustMaxClients(config::Config& config, Logger& log, size_t threads) {
   if (possible == 0) return Status::Error("ulimit -n is too low for the server to start");
   log.Warning("maxclients has been reduced from {} to {} to compensate for low ulimit", clients,
               possible);
-  return config.Set({{"maxclients", std::to_string(possible)}});
+  config.Lower("maxclients", static_cast<int64_t>(possible));
+  return {};
 }
 
 void Notify(const config::Config& config, Logger& log, std::string_view state) {
@@ -55,9 +56,19 @@ void Notify(const config::Config& config, Logger& log, std::string_view state) {
   if (!status.ok()) log.Warning("supervised by systemd: {}", status.message());
 }
 
+// What goes well or wrong is in the log: Config::LogTo.
+void ReloadConfig(config::Config& config, Logger& log) {
+  log.Notice("Received SIGHUP, reading the configuration again");
+  static_cast<void>(config.Reload());
+}
+
 void WaitForTheEnd(Server& server, SignalWaiter& signals, config::Config& config, Logger& log) {
   bool told = false;
   while (int signal = signals.Wait(server.done_fd())) {
+    if (signal == SIGHUP) {
+      if (!told) ReloadConfig(config, log);
+      continue;
+    }
     if (told && signal == SIGINT) {
       log.Warning("You insist... exiting now.");
       std::_Exit(1);
@@ -77,9 +88,10 @@ int FailLogged(Logger& log, const Status& status) {
   return Fail(status.message());
 }
 
-// Clients are told meanwhile that the data is being loaded. A signal ends the process at once:
-// nothing that is in memory is not on disk.
-Status LoadData(Durability& durability, SignalWaiter& signals) {
+// Clients are told meanwhile that the data is being loaded. A signal to stop ends the process at
+// once: nothing that is in memory is not on disk. One to reload the configuration waits until the
+// data is there; `reload` says that there was one.
+Status LoadData(Durability& durability, SignalWaiter& signals, bool* reload) {
   const int done_fd = eventfd(0, EFD_CLOEXEC);
   CHECK(done_fd >= 0);
   Status status;
@@ -87,7 +99,10 @@ Status LoadData(Durability& durability, SignalWaiter& signals) {
     status = durability.Load();
     CHECK(eventfd_write(done_fd, 1) == 0);
   });
-  if (signals.Wait(done_fd) != 0) std::_Exit(0);
+  while (int signal = signals.Wait(done_fd)) {
+    if (signal != SIGHUP) std::_Exit(0);
+    *reload = true;
+  }
   loader.join();
   close(done_fd);
   if (status.ok()) status = durability.Start();
@@ -153,9 +168,14 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
     durability.FollowConfiguredMode();
     return Status();
   });
+  config.LogTo([&](config::LogLevel level, const std::string& line) {
+    if (level == config::LogLevel::kWarning) return log.Warning("{}", line);
+    log.Notice("{}", line);
+  });
   stats.loading.store(true);
   server.Start(services);
-  status = LoadData(durability, signals);
+  bool reload = false;
+  status = LoadData(durability, signals, &reload);
   if (!status.ok()) {
     server.Shutdown(command::ServerControl::ShutdownMode::kNow, /*save=*/false);
     server.Join();
@@ -164,6 +184,7 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
   stats.loading.store(false);
   log.Notice("fluxkv {} is ready to accept connections", kVersion);
   Notify(config, log, "STATUS=Ready to accept connections\nREADY=1\n");
+  if (reload) ReloadConfig(config, log);
   WaitForTheEnd(server, signals, config, log);
   server.Join();
   status = durability.Stop(server.save_at_end());

@@ -121,11 +121,11 @@ PidFile::~PidFile() {
 
 SignalWaiter::SignalWaiter() {
   signal(SIGPIPE, SIG_IGN);
-  signal(SIGHUP, SIG_IGN);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   fd_ = signalfd(-1, &set, SFD_CLOEXEC);
   CHECK(fd_ >= 0);

@@ -48,7 +48,7 @@ class PidFile {
   std::string path_;
 };
 
-// Turns SIGTERM and SIGINT into return values; SIGPIPE and SIGHUP are ignored.
+// Turns SIGTERM, SIGINT and SIGHUP into return values; SIGPIPE is ignored.
 class SignalWaiter {
  public:
   SignalWaiter();

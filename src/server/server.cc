@@ -111,11 +111,6 @@ void Server::RegisterAppliers() {
         "The operating system is not able to handle the specified number of clients, try with " +
         std::to_string(possible));
   });
-  // The data directory is locked and has open files: it stays what it was at the start.
-  config_.OnChange("dir", [this](const std::string& dir) {
-    if (dir == config_.start().data_dir) return Status();
-    return Status::Error("the data directory can be changed by a restart only");
-  });
 }
 
 void Server::Start(command::Services& services) {

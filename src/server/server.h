@@ -8,9 +8,10 @@
 //   signals.Wait(server.done_fd());
 //   server.Join();
 //
-// Threads: made and joined by the main thread; ServerControl from any. Owns: loops, threads,
-// sockets. Join gives the engine handles back, so the database may go then; the server itself goes
-// after it, because the database's own threads post messages to the loops' mailboxes.
+// Threads: made and joined by the main thread; ServerControl from any.
+// Owns:    loops, threads, sockets. Join gives the engine handles back, so the database may go
+//          then; the server itself goes after it, because the database's own threads post
+//          messages to the loops' mailboxes.
 #pragma once
 
 #include <array>

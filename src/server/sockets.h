@@ -3,8 +3,9 @@
 //   auto fd = ListenTcp("127.0.0.1", 6379, 511);
 //   if (!fd.ok()) return std::move(fd).status();
 //
-// Threads: plain functions. Owns: a returned descriptor is the caller's. Errors: one line that
-// names the address and the cause.
+// Threads: plain functions.
+// Owns:    a returned descriptor is the caller's.
+// Errors:  one line that names the address and the cause.
 #pragma once
 
 #include <optional>

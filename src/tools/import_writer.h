@@ -6,8 +6,8 @@
 //   status = writer.Put(3, entry);
 //   status = writer.Finish();                        // now every reply was read
 //
-// Memory: the commands on their way are bounded in number and bytes, but for one value that is
-// larger.
+// Memory: the commands on their way are bounded in number and bytes,
+// but for one value that is larger.
 // Threads: one.
 // Owns:    nothing; the client must outlive it.
 // Errors:  the first error reply, or the end of the connection. Replies to what was sent before are
@@ -46,8 +46,8 @@ class ImportWriter {
   ImportWriter(RedisClient& client, ImportOptions::Existing existing)
       : client_(client), existing_(existing) {}
 
-  // SELECT; at the first time, unless existing keys are replaced or kept, the database must be
-  // empty.
+  // SELECT; at the first time, unless existing keys are replaced or kept,
+  // the database must be empty.
   Status OpenDatabase(uint32_t db);
   // Requires: a string.
   Status Put(uint32_t db, const types::RdbEntry& entry);

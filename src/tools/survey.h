@@ -35,8 +35,8 @@ class Survey {
   // The file's databases that have strings to import, and how many.
   const std::map<uint32_t, uint64_t>& databases() const { return databases_; }
 
-  // A line for each type that is left out: its number of keys and the first of them; empty without
-  // any.
+  // A line for each type that is left out: its number of keys and the first of them;
+  // empty without any.
   std::string LeftOut() const;
 
  private:

@@ -1,5 +1,7 @@
 // Makes values out of what a log, a snapshot or another program's file holds, for all types that
-// there are. Threads: any, it has no state. Errors: null, as engine::ValueLoader.
+// there are.
+// Threads: any, it has no state.
+// Errors:  null, as engine::ValueLoader.
 #pragma once
 
 #include "engine/log_record.h"

@@ -1,5 +1,6 @@
 // Goal: ACL tells of the default user; what belongs to clusters and replication says that it is not
-// there; the small server commands answer. Method: commands in process.
+// there; the small server commands answer.
+// Method: commands in process.
 #include <doctest/doctest.h>
 
 #include "tests/command/harness.h"

@@ -71,6 +71,7 @@ class CommandHarness {
     bool log_on() const override { return false; }
     engine::Stamp durable_stamp() const override { return 0; }
     void RequestSync() override {}
+    void WriteLog() override {}
     PersistenceFigures figures() const override { return {}; }
     Result<std::optional<uint64_t>> RequestSnapshot(bool) override {
       if (!error.empty()) return Status::Error(error);

@@ -1,5 +1,6 @@
-// Goal: INFO shows the sections that are asked for, each once, with figures that follow what was
-// done. Method: commands in process, then lines of the reply.
+// Goal: INFO shows the sections that are asked for, each once,
+// with figures that follow what was done.
+// Method: commands in process, then lines of the reply.
 #include <doctest/doctest.h>
 
 #include "tests/command/harness.h"

@@ -1,5 +1,6 @@
-// Goal: events of the latency monitor are one a second, bounded, and drawn; histograms are
-// cumulative. Method: the class with chosen times, then LATENCY in process.
+// Goal: events of the latency monitor are one a second, bounded, and drawn;
+// histograms are cumulative.
+// Method: the class with chosen times, then LATENCY in process.
 #include <doctest/doctest.h>
 
 #include "tests/command/harness.h"

@@ -1,7 +1,8 @@
 // Goal: durability.mode and Redis's appendonly and appendfsync always say the same, whichever was
 // set and where; the rules of the log's options hold for what is in force in the end; a redis.conf
-// means what it means to Redis. Method: files in a directory of the test, command lines, CONFIG SET
-// with appliers that record; the three are compared as one text.
+// means what it means to Redis.
+// Method: files in a directory of the test, command lines, CONFIG SET with appliers that record;
+// the three are compared as one text.
 #include "config/linked_options.h"
 #include "config_test_support.h"
 #include "temp_dir.h"
@@ -13,8 +14,6 @@ constexpr const char* kNeverSyncs =
     "durability.mode relaxed would never sync the log, allowed is it with one or more of "
     "durability.flush_interval_ms, durability.flush_after_commits and "
     "durability.flush_after_bytes above 0";
-
-using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 // "mode appendonly appendfsync", with "!" before it if the numbers that threads read differ.
 std::string Three(const Config& config) {
@@ -245,7 +244,7 @@ TEST_CASE(
     server.Set(pairs);
     CHECK(server.config->Rewrite().ok());
     std::string text = dir.Read("redis.override.toml");
-    return text.substr(text.find("that one.\n") + 10);
+    return text.substr(text.find("says.\n") + 6);
   };
   CHECK(saved({{"appendonly", "yes"}}) == "\n[durability]\nmode = \"relaxed\"\n");
   CHECK(saved({{"appendonly", "yes"}, {"appendfsync", "always"}}) ==

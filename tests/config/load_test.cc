@@ -1,28 +1,12 @@
 // Goal: files and command lines are read in their order of precedence, and every mistake gives one
-// line that helps. Method: files in a directory of the test; whole error texts are compared.
+// line that helps.
+// Method: files in a directory of the test; whole error texts are compared.
 
 #include "config_test_support.h"
 #include "temp_dir.h"
 
 namespace fluxkv::config {
 namespace {
-
-struct Loaded {
-  std::unique_ptr<Config> config;
-  std::string error;
-  std::vector<std::string> notes;
-};
-
-Loaded Load(const std::vector<std::string>& arguments) {
-  Loaded loaded;
-  auto config = Config::Load(arguments, &loaded.notes);
-  if (config.ok()) {
-    loaded.config = std::move(config.value());
-  } else {
-    loaded.error = config.message();
-  }
-  return loaded;
-}
 
 TEST_CASE("command line: modes, names, values") {
   CHECK(ParseCommandLine({"--help"}).value().mode == CommandLine::kHelp);
@@ -108,6 +92,8 @@ TEST_CASE("TOML: mistakes name file, line and what is allowed") {
   CHECK(error("[server]\nport = 2020-01-01\n").starts_with(":2: server.port: the value must be"));
   CHECK(error("[server]\nport = [1]\n").starts_with(":2: server.port: the value must be"));
   CHECK(error("[server.port]\nx = 1\n").starts_with(":1: server.port: the value must be"));
+  CHECK(error("[vacuum]\ninterval = \"fast\"\n") ==
+        ":2: vacuum.interval \"fast\": argument must be a time, such as 500ms, 10s or 1h");
   CHECK(error("[durability]\nmode = \"most\"\n").starts_with(":2: durability.mode \"most\": "));
   CHECK(error(std::string(2 << 20, '#')).find("larger than 1mb") != std::string::npos);
   CHECK(error(std::string(100000, '[')).starts_with(":1: not valid TOML: "));
@@ -164,59 +150,6 @@ TEST_CASE("redis.conf: mistakes") {
   CHECK(error("port x\n") == ":1: port \"x\": argument couldn't be parsed into an integer");
   CHECK(error("include redis.conf\n").find("deeper than 8 files") != std::string::npos);
   CHECK(error("include none.conf\n").find("no such file") != std::string::npos);
-}
-
-TEST_CASE("REWRITE writes what was changed beside the file, and Load reads it") {
-  TempDir dir;
-  std::string text = "# mine\n[server]\nport = 7000\ntimeout = 5\n";
-  std::string path = dir.Write("a.toml", text);
-  auto first = Load({path}).config;
-  CHECK(first
-            ->Set({{"timeout", "9"},
-                   {"maxmemory", "10mb"},
-                   {"requirepass", "s\"\\\n\x01"},
-                   {"maxmemory-samples", "9"},
-                   {"maxmemory-clients", "5%"},
-                   {"client-output-buffer-limit", "normal 1mb 2mb 3"},
-                   {"latency-tracking", "no"},
-                   {"notify-keyspace-events", "KEA"}})
-            .ok());
-  CHECK(first->Set({{"hz", "20"}}).ok());
-  CHECK(first->Set({{"hz", "10"}}).ok());
-  CHECK(first->Rewrite().ok());
-  CHECK(dir.Read("a.toml") == text);
-  std::string saved = dir.Read("a.override.toml");
-  CHECK(saved.find("hz") == std::string::npos);
-  CHECK(saved.find("port") == std::string::npos);
-  auto permissions = std::filesystem::status(dir.Path("a.override.toml")).permissions();
-  CHECK(permissions == (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
-  CHECK(!std::filesystem::exists(dir.Path("a.override.toml.tmp")));
-
-  auto second = Load({path});
-  CHECK(second.error == "");
-  REQUIRE(second.notes.size() == 1);
-  CHECK(second.notes[0].find("a.override.toml: 8 options") != std::string::npos);
-  CHECK(second.config->Get({"*", "*.*"}) == first->Get({"*", "*.*"}));
-
-  // What is changed back to the file's value leaves the overrides; the others stay.
-  CHECK(second.config->Set({{"timeout", "5"}}).ok());
-  CHECK(second.config->Rewrite().ok());
-  CHECK(dir.Read("a.override.toml").find("timeout") == std::string::npos);
-  CHECK(dir.Read("a.override.toml").find("maxmemory = 10485760") != std::string::npos);
-  CHECK(Load({path, "--maxmemory", "1"}).config->settings().maxmemory_bytes == 1);
-}
-
-TEST_CASE("REWRITE: errors") {
-  TempDir dir;
-  CHECK(Load({}).config->Rewrite().message() == "ERR The server is running without a config file");
-  auto config = Load({dir.Write("b.conf", "port 1\n")}).config;
-  CHECK(config->override_path() == dir.Path("b.override.toml"));
-  CHECK(config->Set({{"requirepass", "\xff"}}).ok());
-  CHECK(config->Rewrite().message().find("is not UTF-8") != std::string::npos);
-  CHECK(config->Set({{"requirepass", "x"}}).ok());
-  std::filesystem::create_directory(dir.Path("b.override.toml.tmp"));
-  CHECK(config->Rewrite().message().starts_with("ERR Rewriting config file: "));
-  CHECK(!std::filesystem::exists(dir.Path("b.override.toml")));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "config_test_support.h"
+#include "temp_dir.h"
 
 namespace fluxkv::config {
 namespace {
@@ -20,7 +21,9 @@ std::string ExpectedFile() {
       "line as\n"
       "# --section.name value. Sizes may be written \"64kb\", \"512mb\" or \"1gb\", times "
       "\"500ms\", \"10s\" or \"1h\".\n"
-      "# Options of Redis that have no effect here are accepted in a section [redis].\n";
+      "# Options of Redis that have no effect here are accepted in a section [redis]. "
+      "CONFIG REWRITE does\n"
+      "# not write here, but to fluxkv.override.toml beside this file, which is read after it.\n";
   std::string section;
   for (const Option& option : AllOptions()) {
     if (option.compatibility_only()) continue;
@@ -36,7 +39,7 @@ std::string ExpectedFile() {
   return text;
 }
 
-// Words for a value that is not the default.
+// Words for a value that is not the default, with their text for CONFIG SET.
 std::vector<std::string> OtherValue(const Option& option) {
   switch (option.type) {
     case Type::kBool:
@@ -68,6 +71,12 @@ std::vector<std::string> OtherValue(const Option& option) {
       return {std::to_string(option.fallback == std::to_string(option.high) ? option.low
                                                                             : option.high)};
   }
+}
+
+std::string Joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
 }
 
 TEST_CASE("every row is well formed") {
@@ -140,6 +149,36 @@ TEST_CASE("every option can be set on the command line by each of its names") {
     CHECK(config.value()->Text(name.text) == value.value().text);
     CHECK(config.value()->Text(name.text) != option.fallback);
   }
+}
+
+TEST_CASE("what CONFIG SET changed of every option is there after REWRITE and a start") {
+  TempDir dir;
+  std::string path = dir.Write("a.toml", "[server]\nenable_protected_configs = \"yes\"\n");
+  auto first = Load({path}).config;
+  size_t count = 0;
+  for (size_t i = 0; i < AllOptions().size(); ++i) {
+    const Option& option = AllOptions()[i];
+    if (!option.has(kRuntime) || option.has(kRestart) || LinkedOptionAt(i)) continue;
+    if (option.has(kNeedsApplier)) {
+      first->OnChange(option.dotted_name(), [](const std::string&) { return Status(); });
+    }
+    std::string name = option.dotted_name();
+    CAPTURE(name);
+    auto value = ParseValue(option, OtherValue(option), first->Text(name));
+    REQUIRE(value.ok());
+    if (UnsupportedReason(option, value.value())) continue;
+    REQUIRE(SetText(first.get(), {{name, Joined(OtherValue(option))}}) == "OK");
+    CHECK(first->Text(name) == value.value().text);
+    ++count;
+  }
+  CHECK(count > 100);
+  REQUIRE(first->Rewrite().ok());
+  auto second = Load({path});
+  REQUIRE(second.error == "");
+  CHECK(second.config->Get({"*", "*.*"}) == first->Get({"*", "*.*"}));
+  // And once more, from what was read.
+  REQUIRE(second.config->Rewrite().ok());
+  CHECK(Load({path}).config->Get({"*", "*.*"}) == first->Get({"*", "*.*"}));
 }
 
 TEST_CASE("--help names every option of ours, and every compatibility option that is listed") {

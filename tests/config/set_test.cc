@@ -1,5 +1,6 @@
 // Goal: CONFIG GET and SET mean what they mean in Redis: globs, all or nothing, exact errors,
-// appliers rolled back. Method: a Config without a file; appliers that record and fail on demand.
+// appliers rolled back.
+// Method: a Config without a file; appliers that record and fail on demand.
 #include <map>
 #include <set>
 #include <thread>
@@ -16,11 +17,6 @@ std::unique_ptr<Config> Make(const std::vector<std::string>& arguments = {}) {
   return std::move(config.value());
 }
 
-std::string SetText(Config* config, const std::vector<std::pair<std::string, std::string>>& pairs) {
-  Status status = config->Set(pairs);
-  return status.ok() ? "OK" : status.message();
-}
-
 TEST_CASE("GET: globs, several patterns, aliases, hidden names, ours") {
   auto config = Make();
   auto found = config->Get({"maxmemory", "MAXMEMORY*", "bind", "*of", "nothing"});
@@ -35,6 +31,12 @@ TEST_CASE("GET: globs, several patterns, aliases, hidden names, ours") {
   CHECK(config->Get({"memory.*"}).size() == 3);
   CHECK(config->Get({"memory.policy"})[0].second == "noeviction");
   CHECK(config->Get({"threads"})[0].second == "0");
+  // A section's name is enough to mean ours.
+  auto durability = config->Get({"durability*"});
+  CHECK(durability.size() == config->Get({"durability.*"}).size());
+  CHECK(durability[0] == std::pair<std::string, std::string>("durability.mode", "relaxed"));
+  CHECK(config->Get({"Vacuum*"}).size() == 1);
+  CHECK(config->Get({"durab*"}).empty());
   auto all = config->Get({"*"});
   std::set<std::string> names;
   for (const auto& [name, value] : all) names.insert(name);
@@ -128,6 +130,12 @@ TEST_CASE("SET: errors are Redis's, and nothing changes") {
         "ERR Unknown option or number of arguments for CONFIG SET - 'a  b'");
   CHECK(SetText(config.get(), {{"maxmemory", "1"}, {"maxmemory", "2"}}) ==
         "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - duplicate parameter");
+  // Two names of one option.
+  for (const char* other : {"memory.maxmemory", "MaxMemory"}) {
+    CHECK(SetText(config.get(), {{"maxmemory", "1"}, {other, "1"}}) ==
+          "ERR CONFIG SET failed (possibly related to argument '" + std::string(other) +
+              "') - duplicate parameter");
+  }
   CHECK(SetText(config.get(), {{"daemonize", "yes"}}) ==
         "ERR CONFIG SET failed (possibly related to argument 'daemonize') - can't set immutable "
         "config");
@@ -156,8 +164,12 @@ TEST_CASE("SET: protected options") {
   CHECK(local->Set({{"dbfilename", "x"}}, true).ok());
   CHECK(!local->Set({{"dbfilename", "y"}}, false).ok());
   auto open = Make({"--enable-protected-configs", "yes"});
-  CHECK(open->Set({{"dir", "/"}}).ok());
-  CHECK(open->dir() == "/");
+  CHECK(open->Set({{"dbfilename", "x"}}).ok());
+  // The data directory is locked and has open files.
+  CHECK(SetText(open.get(), {{"dir", "/"}}) ==
+        "ERR CONFIG SET failed (possibly related to argument 'dir') - it can be changed by a "
+        "restart only");
+  CHECK(SetText(open.get(), {{"dir", open->dir()}}) == "OK");
 }
 
 TEST_CASE("SET: a failing applier puts everything back, appliers before it included") {

@@ -1,5 +1,5 @@
-// How large a data directory is, and its copy for whoever looks into a failure. Threads: pure
-// functions.
+// How large a data directory is, and its copy for whoever looks into a failure.
+// Threads: pure functions.
 #pragma once
 
 #include <cstdint>

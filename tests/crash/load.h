@@ -5,8 +5,8 @@
 //   ... kill the server ...
 //   load.End();                           // and load.problem() is empty
 //
-// Threads: the creator's; it has its own. Errors: problem(), a line; that a connection ends is
-// none.
+// Threads: the creator's; it has its own.
+// Errors:  problem(), a line; that a connection ends is none.
 #pragma once
 
 #include <atomic>

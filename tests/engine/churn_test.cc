@@ -1,6 +1,7 @@
-// Goal: what changes whole databases or is deleted early leaves nothing behind and shows nothing
-// wrong. Method: swaps, clears and deletes in a loop beside a reader, then a look at the figures
-// after a vacuum.
+// Goal: what changes whole databases or is deleted early leaves nothing behind
+// and shows nothing wrong.
+// Method: swaps, clears and deletes in a loop beside a reader,
+// then a look at the figures after a vacuum.
 
 #include "tests/engine/test_support.h"
 
@@ -61,7 +62,8 @@ TEST_CASE("churn: dropped databases are freed while more are dropped") {
   const uint64_t before = database.used_bytes();
   for (int i = 0; i < 5000 / kSlower; ++i) {
     Handle::Scope epoch(*handle);
-    PutLatched(*handle, Key("k" + std::to_string(i % 7)), NewValue("v"));
+    const std::string key = "k" + std::to_string(i % 7);
+    PutLatched(*handle, Key(key), NewValue("v"));
     Transaction t(*handle);
     t.BeginExclusive();
     t.ClearDatabase(0);

@@ -1,8 +1,8 @@
 // Goal: every read in every mode answers what the committed history says, snapshots exactly as of
 // their stamp, and the first committer wins exactly when it should.
 // Method: one thread runs random transactions in all modes, with many snapshots open at once,
-// Clear, Swap and Vacuum in between, against a plain map of each database; a failure prints its
-// seed.
+// Clear, Swap and Vacuum in between, against a plain map of each database;
+// a failure prints its seed.
 #include <deque>
 #include <optional>
 

@@ -11,10 +11,9 @@
 // The order of a key's versions comes from one of:
 //   * `order`, when every committed writer has one (a commit stamp);
 //   * what is known piece by piece: a write whose transaction read the key before follows what it
-//   read; Link; an overwrite
-//     begins a new chain of versions. Chains of a key follow each other in real time: a chain that
-//     was seen before another was seen is the older one. What cannot be ordered so gets no edges,
-//     never wrong ones.
+//     read; Link; an overwrite begins a new chain of versions. Chains of a key follow each other
+//     in real time: a chain that was seen before another was seen is the older one. What cannot
+//     be ordered so gets no edges, never wrong ones.
 // A read of absence (or of mere presence) may fit several versions: then it gets the edges that
 // hold for all that fit.
 //

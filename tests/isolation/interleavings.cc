@@ -214,8 +214,8 @@ class Runner {
     return state;
   }
 
-  // Whether some order of the committed units, kept in real time, gives all results and the end
-  // state.
+  // Whether some order of the committed units, kept in real time,
+  // gives all results and the end state.
   bool IsSerial() {
     const State final_state = Final();
     std::vector<const Unit*> order;

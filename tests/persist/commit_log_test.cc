@@ -165,7 +165,7 @@ TEST_CASE("commit log: whoever waits for a stamp is told, however calls meet") {
   log.SetSafe(0);
   std::thread log_thread([&] {
     while (!stop.load()) {
-      log.WaitForWork(50);
+      log.WaitForWork(std::chrono::milliseconds(50));
       log.SetSafe(stamp.load());
     }
   });

@@ -20,7 +20,7 @@ struct Promise {
 class Promises {
  public:
   explicit Promises(Life& life) : life_(life) {
-    life.files.set_on_operation([this](uint64_t operation) {
+    life.files.set_on_operation([this](uint64_t operation, Operation) {
       const Stamp safe = life_.safe();
       if (promises_.empty()) begin_ = operation;
       promises_.push_back({safe == engine::CommitLog::kEverything ? 0 : safe,
@@ -64,6 +64,7 @@ void RunCrashPoints(Mode mode, uint64_t seed, int commits, int seeds_a_point) {
   for (int i = 0; i < commits; ++i) {
     const Stamp stamp = life.Random(random);
     if (random() % 3 == 0) life.log().Wake();
+    if (random() % 3 == 0) life.persistence->WriteLog();
     if (random() % 4 == 0) REQUIRE(life.WaitSafe(stamp));
     if (random() % 25 == 0) {
       REQUIRE(life.persistence->RequestSnapshot(false).ok());

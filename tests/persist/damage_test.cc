@@ -40,7 +40,7 @@ struct SmallLog {
           ++last;
           AddRecord(&records, last, ValueBytes(last));
         }
-        REQUIRE(log.writer.Append(std::move(records), 0).ok());
+        REQUIRE(log.writer.Append(records, 0).ok());
         log.Sync();
       }
       files = log.files->Kill();

@@ -236,5 +236,37 @@ TEST_CASE("failure: a full log whose snapshot fails refuses writers, until one s
   CHECK(life.Stop() == "");
 }
 
+// While segments are synced in the background a write fails, and then that sync: the second failure
+// says that the segments are not to be trusted, though the first was mended in place.
+TEST_CASE("failure: a write fails beside a sync that fails as well") {
+  FLUXKV_SEEDED(seed);
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kRelaxed, .interval_ms = 1});
+  REQUIRE(life.Start() == "");
+  std::atomic<bool> armed{true}, in_sync{false}, go_on{false};
+  files.set_on_sync([&](const std::string& path) {
+    if (path.find("log-") == std::string::npos || !armed.exchange(false)) return;
+    in_sync = true;
+    while (!go_on) std::this_thread::yield();
+  });
+  const Stamp before = life.Set(0, "a", "1");
+  REQUIRE(life.WaitSafe(before));
+  REQUIRE(life.WaitFor([&] { return in_sync.load(); }));
+  files.Fail(Operation::kWrite, 1, /*once=*/true, kNoSpace, "log-");
+  const Stamp beside = life.Set(0, "b", "2");
+  REQUIRE(life.WaitAdmission(Admission::kFailed));
+  files.Fail(Operation::kSync, 1, /*once=*/true, kBroken, "log-");
+  go_on = true;
+  REQUIRE(life.WaitAdmission(Admission::kOpen));
+  REQUIRE(life.WaitFor([&] { return life.persistence->durable_stamp() >= beside; }));
+  CHECK(files.faults() == 2);
+  for (uint64_t i = 0; i < 20; ++i) CheckCrash(*files.Crash(seed + i), life.history, beside);
+  const Stamp after = life.Set(0, "c", "3");
+  REQUIRE(life.WaitFor([&] { return life.persistence->durable_stamp() >= after; }));
+  for (uint64_t i = 0; i < 20; ++i) CheckCrash(*files.Crash(seed + i), life.history, after);
+  files.set_on_sync({});
+  CHECK(life.Stop() == "");
+}
+
 }  // namespace
 }  // namespace fluxkv::persist

@@ -5,8 +5,6 @@
 
 namespace fluxkv::persist {
 
-namespace {
-
 engine::VersionPtr StringValue(const std::string& text, int64_t expiry_ms) {
   engine::VersionPtr v =
       engine::Version::New(types::kTypeString, static_cast<uint8_t>(types::StringEncoding::kRaw),
@@ -14,6 +12,8 @@ engine::VersionPtr StringValue(const std::string& text, int64_t expiry_ms) {
   std::memcpy(v->mutable_payload(), text.data(), text.size());
   return v;
 }
+
+namespace {
 
 std::string TextOf(const Status& status) {
   return status.ok() ? std::string() : status.message();
@@ -194,12 +194,13 @@ Stamp Life::Swap(uint32_t a, uint32_t b) {
 }
 
 Stamp Life::ClearAndSwap(uint32_t a, uint32_t b, const std::string& key, const std::string& text) {
+  const std::string third = key + "3";
   session->txn().BeginExclusive();
   session->txn().Put(b, engine::Key(key), StringValue(text + "1", engine::kNoExpiry));
   session->txn().ClearDatabase(a);
   session->txn().Put(a, engine::Key(key), StringValue(text + "2", engine::kNoExpiry));
   session->txn().SwapDatabases(a, b);
-  session->txn().Put(b, engine::Key(key + "3"), StringValue(text, engine::kNoExpiry));
+  session->txn().Put(b, engine::Key(third), StringValue(text, engine::kNoExpiry));
   const Stamp stamp = session->Finish();
   history.Add(stamp, [=](TestContents& c) {
     c[b][key] = {text + "1", engine::kNoExpiry};

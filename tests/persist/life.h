@@ -43,6 +43,8 @@ struct TestValue {
 using TestKeys = std::map<std::string, TestValue>;
 using TestContents = std::array<TestKeys, kTestDatabases>;
 
+engine::VersionPtr StringValue(const std::string& text, int64_t expiry_ms);
+
 // What databases held after each commit.
 class History {
  public:

@@ -50,7 +50,7 @@ TEST_CASE("log: records span segments at any place") {
     log.Append(3, 3);
     engine::LogRecords group;
     for (Stamp s = 4; s < 9; ++s) AddRecord(&group, s, 30000);
-    REQUIRE(log.writer.Append(std::move(group), 0).ok());
+    REQUIRE(log.writer.Append(group, 0).ok());
     log.Sync();
     const ReadLog read = ReadAll(*log.files);
     INFO("shift ", shift, " ", read.error);

@@ -41,7 +41,12 @@ class LossyFileSystem::LossyFile : public File {
     return inode_->bytes.copy(out, size, static_cast<size_t>(offset));
   }
   Status Sync() override {
-    std::lock_guard lock(files_.mutex_);
+    std::unique_lock lock(files_.mutex_);
+    if (const auto hook = files_.on_sync_; hook) {
+      lock.unlock();
+      hook(path_);
+      lock.lock();
+    }
     const std::string* reason = files_.Begin(Operation::kSync, path_);
     files_.Note({Operation::kSync, reason != nullptr, inode_->id, 0, {}, {}, {}});
     return reason == nullptr ? Status() : Status::Error("cannot sync " + path_ + ": " + *reason);
@@ -74,7 +79,7 @@ class LossyFileSystem::LossyLock : public FileLock {
 // ---- What a program sees
 
 const std::string* LossyFileSystem::Begin(Operation operation, const std::string& path) {
-  if (on_operation_) on_operation_(journal_.size());
+  if (on_operation_) on_operation_(journal_.size(), operation);
   for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
     if (fault->operation != operation || path.find(fault->only) == std::string::npos) continue;
     if ((fault->countdown > 0 && --fault->countdown > 0)) continue;
@@ -194,7 +199,12 @@ uint64_t LossyFileSystem::operations() const {
   return journal_.size();
 }
 
-void LossyFileSystem::set_on_operation(std::function<void(uint64_t)> hook) {
+void LossyFileSystem::set_on_sync(std::function<void(const std::string& path)> hook) {
+  std::lock_guard lock(mutex_);
+  on_sync_ = std::move(hook);
+}
+
+void LossyFileSystem::set_on_operation(std::function<void(uint64_t, Operation)> hook) {
   std::lock_guard lock(mutex_);
   on_operation_ = std::move(hook);
 }

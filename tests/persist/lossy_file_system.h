@@ -57,9 +57,11 @@ class LossyFileSystem : public FileSystem {
   // ---- Crashes
   // Operations so far, failed ones included.
   uint64_t operations() const;
-  // Called before each operation takes effect, with how many there were before it. Not for calls
-  // back into this file system.
-  void set_on_operation(std::function<void(uint64_t)> hook);
+  // Called before each operation takes effect, with how many there were before it, by who does it.
+  // Not for calls back into this file system.
+  void set_on_operation(std::function<void(uint64_t, Operation)> hook);
+  // Called before each Sync, outside of the mutex, so it may wait.
+  void set_on_sync(std::function<void(const std::string& path)> hook);
   // What is found after the power went when so many operations had been done.
   std::unique_ptr<LossyFileSystem> CrashAfter(uint64_t operations, uint64_t seed) const;
   // What is found after the process was killed then.
@@ -120,7 +122,8 @@ class LossyFileSystem : public FileSystem {
   std::deque<Fault> faults_;
   std::string reason_;
   uint64_t faults_met_ = 0;
-  std::function<void(uint64_t)> on_operation_;
+  std::function<void(uint64_t, Operation)> on_operation_;
+  std::function<void(const std::string&)> on_sync_;
 };
 
 }  // namespace fluxkv::persist

@@ -116,6 +116,38 @@ TEST_CASE("modes: the snapshot that a change took is missed when somebody remove
   CHECK(Load(*left).error.find("missing") != std::string::npos);
 }
 
+// The same in relaxed mode, whose commits are written by who makes them, without a pause in which
+// everything would be on disk.
+TEST_CASE("modes: a log that is always written to leaves the segment that its snapshot began") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kNone, .segment_bytes = 1 << 20, .interval_ms = 1});
+  REQUIRE(life.Start() == "");
+  life.Set(0, "a", "1");
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    engine::Session session(life.database);
+    const engine::Key key("b");
+    while (!stop) {
+      session.Latch(0, key);
+      session.txn().Put(0, key, StringValue("2", engine::kNoExpiry));
+      session.Finish();
+      life.persistence->WriteLog();
+      std::this_thread::yield();
+    }
+  });
+  REQUIRE(Switch(life, Mode::kRelaxed) == "");
+  REQUIRE(life.WaitFor([&] { return life.persistence->log_figures().segments_used.load() > 1; }));
+  stop = true;
+  writer.join();
+  CHECK(life.persistence->log_figures().segment_bytes_used.load() <= 3 << 20);
+  CHECK(life.Stop() == "");
+  auto left = files.Kill();
+  const auto names = left->List("data");
+  for (const std::string& name : names.value())
+    if (SnapshotStamp(name)) left->Forget("data/" + name);
+  CHECK(Load(*left).error.find("missing") != std::string::npos);
+}
+
 TEST_CASE("modes: a save point in mode none makes the directory while a log is switched on") {
   for (int round = 0; round < 8; ++round) {
     LossyFileSystem files;

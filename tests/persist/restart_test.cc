@@ -198,7 +198,7 @@ TEST_CASE("restart: a commit does not wait for the disk, its reply does") {
   Life life(files, {.mode = Mode::kFull});
   REQUIRE(life.Start() == "");
   std::atomic<bool> stuck{true}, reached{false};
-  files.set_on_operation([&](uint64_t) {
+  files.set_on_operation([&](uint64_t, Operation) {
     reached.store(true);
     while (stuck.load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   });

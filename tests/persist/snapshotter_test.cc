@@ -15,11 +15,21 @@ TEST_CASE("snapshotter: under writers, the file is the state at its stamp") {
   REQUIRE(life.Start() == "");
   for (int i = 0; i < 3000 / kSlower; ++i)
     life.Set(static_cast<uint32_t>(i % 4), "many" + std::to_string(i), std::string(100, 'm'));
-  uint64_t written_meanwhile = 0;
+  // The first write of each snapshot waits until something has been written beside it.
+  std::atomic<bool> hold{false}, held{false};
+  files.set_on_operation([&](uint64_t, Operation operation) {
+    if (operation != Operation::kWrite || !hold) return;
+    held = true;
+    while (hold) std::this_thread::yield();
+  });
   for (int round = 0; round < 6; ++round) {
+    hold = true;
+    held = false;
     auto ticket = life.persistence->RequestSnapshot(/*again=*/true);
     REQUIRE(ticket.ok());
+    REQUIRE(life.WaitFor([&] { return held.load(); }));
     Status result;
+    int written = 0;
     while (!life.persistence->SnapshotEnded(*ticket.value(), &result)) {
       // Some keys that are far apart in order, whole databases seldom.
       if (random() % 50 == 0) life.Random(random);
@@ -30,7 +40,7 @@ TEST_CASE("snapshotter: under writers, the file is the state at its stamp") {
       } else {
         life.SetMany({{db, key}, {(db + 1) % 4, key}}, std::to_string(random()));
       }
-      ++written_meanwhile;
+      if (++written == 30) hold = false;
     }
     REQUIRE(result.ok());
     const Loaded loaded = Load(*files.Kill());
@@ -40,7 +50,7 @@ TEST_CASE("snapshotter: under writers, the file is the state at its stamp") {
     REQUIRE(loaded.recovered.snapshot_stamp ==
             life.persistence->snapshot_figures().last_stamp.load());
   }
-  CHECK(written_meanwhile > 0);
+  files.set_on_operation({});
   // What was kept for the copy is let go.
   life.session->LeaveEpoch();
   life.database.Vacuum();
@@ -57,7 +67,7 @@ TEST_CASE("snapshotter: a request while one is taken is refused, or served by th
   life.Set(0, "a", "1");
   REQUIRE(life.Snapshot() == "");
   std::atomic<bool> stuck{true}, reached{false};
-  files.set_on_operation([&](uint64_t) {
+  files.set_on_operation([&](uint64_t, Operation) {
     reached.store(true);
     while (stuck.load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   });

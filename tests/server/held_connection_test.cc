@@ -266,7 +266,7 @@ TEST_CASE("who has too much held is not run until it is released") {
   std::thread log_thread([&] {
     engine::LogRecords records;
     while (!done.load()) {
-      f.log().WaitForWork(100);
+      f.log().WaitForWork(std::chrono::milliseconds(100));
       f.log().SetSafe(f.log().Take(f.store(), &records));
     }
   });
@@ -284,7 +284,7 @@ TEST_CASE("with a log thread, nothing is answered before it is safe") {
   std::thread log_thread([&] {
     engine::LogRecords records;
     for (int round = 0; !done.load(); ++round) {
-      f.log().WaitForWork(100);
+      f.log().WaitForWork(std::chrono::milliseconds(100));
       const engine::Stamp complete = f.log().Take(f.store(), &records);
       if (round % 4 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
       f.log().SetSafe(complete);

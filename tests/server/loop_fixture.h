@@ -96,6 +96,7 @@ class LoopFixture {
     bool log_on() const override { return true; }
     engine::Stamp durable_stamp() const override { return 0; }
     void RequestSync() override {}
+    void WriteLog() override {}
     command::PersistenceFigures figures() const override { return {}; }
     Result<std::optional<uint64_t>> RequestSnapshot(bool) override {
       return Status::Error("there is no data directory");

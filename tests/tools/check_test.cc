@@ -45,7 +45,7 @@ void AppendRecord(TestLog* log, Stamp stamp, uint8_t type = types::kTypeString) 
   records.bytes.assign(reinterpret_cast<const char*>(&header), sizeof(header));
   records.bytes.append(body);
   records.bytes.resize(engine::RecordBytes(body.size()));
-  REQUIRE(log->writer.Append(std::move(records), 0).ok());
+  REQUIRE(log->writer.Append(records, 0).ok());
 }
 
 std::string SnapshotPath(Stamp stamp) {
@@ -328,7 +328,8 @@ TEST_CASE("check: random damage; a start says the same, and accepts what was rep
       }
     }
     std::map<std::string, std::string> before;
-    for (const std::string& name : files->List(kTestDirectory).value())
+    const auto names = files->List(kTestDirectory);
+    for (const std::string& name : names.value())
       before[name] = files->Content(std::string(kTestDirectory) + "/" + name);
     const DirectoryReport report = Examine(*files);
     const Started refused = Start(*files);

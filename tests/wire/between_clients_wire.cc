@@ -1,6 +1,6 @@
 // Goal: what one connection does reaches the others, whichever loops they live on: messages,
-// notifications, MONITOR, watches, CLIENT KILL, PAUSE, UNBLOCK and REPLY. Method: eight
-// connections, more than loops, so that some share a loop and some do not.
+// notifications, MONITOR, watches, CLIENT KILL, PAUSE, UNBLOCK and REPLY.
+// Method: eight connections, more than loops, so that some share a loop and some do not.
 #include <memory>
 #include <string>
 #include <vector>

@@ -13,7 +13,7 @@
 //
 // Threads: one client belongs to one thread.
 // Errors:  std::runtime_error when the server cannot be reached, closes, sends no valid RESP or is
-// silent for 10 s.
+//          silent for 10 s.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
-// Goal: every command answers the same over the wire in RESP2 and RESP3, mistakes included. Method:
-// the table tests/wire/commands.txt with the expected replies, line by line on one connection.
+// Goal: every command answers the same over the wire in RESP2 and RESP3, mistakes included.
+// Method: the table tests/wire/commands.txt with the expected replies,
+// line by line on one connection.
 #include <fstream>
 #include <string>
 #include <vector>

@@ -1,5 +1,6 @@
 // Goal: a connection answers in order whatever the pieces in which requests come, waits for a
-// client that does not read, and ends as it should. Method: exact bytes over one socket.
+// client that does not read, and ends as it should.
+// Method: exact bytes over one socket.
 #include <memory>
 #include <string>
 

@@ -32,6 +32,11 @@ std::string Environment(const char* name, const std::string& otherwise) {
   return value != nullptr && *value != '\0' ? value : otherwise;
 }
 
+// A configuration file stands before all options.
+bool HasFile(const std::vector<std::string>& options) {
+  return !options.empty() && !options[0].starts_with("--");
+}
+
 }  // namespace
 
 int FreePort() {
@@ -51,8 +56,9 @@ ServerProcess::ServerProcess(std::vector<std::string> options, std::string progr
   if (program.empty()) {
     program = Environment("FLUXKV_SERVER", "build/fluxkv");
     std::string threads = Environment("FLUXKV_THREADS", "");
-    if (!threads.empty()) options.insert(options.begin(), {"--threads", threads});
-    options.insert(options.begin(), {"--durability", "none"});  // a test may give another after it
+    auto first = options.begin() + (HasFile(options) ? 1 : 0);
+    first = options.insert(first, {"--durability", "none"});  // a test may give another after it
+    if (!threads.empty()) options.insert(first, {"--threads", threads});
   }
   char pattern[] = "/tmp/fluxkv-test-XXXXXX";
   if (mkdtemp(pattern) == nullptr) throw std::runtime_error("no temporary directory");
@@ -76,9 +82,12 @@ ServerProcess::~ServerProcess() {
 
 void ServerProcess::Start(const std::vector<std::string>& options, const std::string& program) {
   // Everything that allocates is done before the fork.
-  std::vector<std::string> arguments = {
-      program, "--port", std::to_string(port_), "--bind", "127.0.0.1", "--dir", dir_};
-  arguments.insert(arguments.end(), options.begin(), options.end());
+  std::vector<std::string> arguments = {program};
+  auto first = options.begin() + (HasFile(options) ? 1 : 0);
+  arguments.insert(arguments.end(), options.begin(), first);
+  arguments.insert(arguments.end(),
+                   {"--port", std::to_string(port_), "--bind", "127.0.0.1", "--dir", dir_});
+  arguments.insert(arguments.end(), first, options.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

@@ -3,6 +3,7 @@
 //
 //   ServerProcess server({"--maxclients", "10"});
 //   Client client(server.port());
+//   ServerProcess with_file({"/tmp/x/fluxkv.toml", "--maxclients", "10"});
 //   ServerProcess redis({"--save", ""}, kRedisServer);   // another program than that under test
 //   ServerProcess again({"--dir", dir}, "", ServerProcess::Wait::kNo);   // need not come up
 //

@@ -1,5 +1,5 @@
-// Goal: the server starts and stops as service managers and people expect. Method: a server of its
-// own for each case, real signals, exit codes.
+// Goal: the server starts and stops as service managers and people expect.
+// Method: a server of its own for each case, real signals, exit codes.
 #include <chrono>
 #include <fstream>
 #include <string>
@@ -48,7 +48,7 @@ TEST_CASE("a second SIGINT ends at once with 1") {
   CHECK(server.Stop() == 1);
 }
 
-TEST_CASE("SIGHUP and SIGPIPE are ignored") {
+TEST_CASE("SIGHUP and SIGPIPE do not end a server without a file") {
   ServerProcess server;
   kill(server.pid(), SIGHUP);
   kill(server.pid(), SIGPIPE);

@@ -1,5 +1,6 @@
-// Goal: large values, long pipelines and large keyspaces, while others are served. Method: the
-// sizes at which buffers grow, slices end and indexes split; answers counted or compared whole.
+// Goal: large values, long pipelines and large keyspaces, while others are served.
+// Method: the sizes at which buffers grow, slices end and indexes split; answers counted or
+// compared whole.
 #include <algorithm>
 #include <chrono>
 #include <set>

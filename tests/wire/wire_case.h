@@ -2,9 +2,8 @@
 // with a client on it.
 //
 //   TEST_CASE("SET with EX") {
-//     WireCase wire;                                   // or WireCase
-//     wire({"--enable-debug-command", "yes"}); CHECK(wire.client.Do({"SET", "k", "v", "EX", "10"})
-//     == "OK");
+//     WireCase wire;   // or WireCase wire({"--enable-debug-command", "yes"});
+//     CHECK(wire.client.Do({"SET", "k", "v", "EX", "10"}) == "OK");
 //   }
 //
 // A case whose server has died fails and shows its output; the next case gets a new one.
