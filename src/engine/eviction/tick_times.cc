@@ -22,12 +22,19 @@ void TickTimes::Note(uint64_t tick, uint32_t second) {
     }
   }
   points_.push_back({tick, second});
-  if (points_.size() <= kPointsMax) return;
-  // Every second point of the older half goes; the first stays.
-  size_t kept = 0;
-  for (size_t i = 0; i < points_.size(); ++i) {
-    if (i >= kPointsMax / 2 || i % 2 == 0) points_[kept++] = points_[i];
+  for (uint32_t share = kGapShare; points_.size() > kPointsMax; share /= 2) Thin(share);
+}
+
+// Drops each inner point without which the gap is no more than that share of its age. With share
+// 1 the age doubles with every second point that stays, so that they are few enough at last.
+void TickTimes::Thin(uint32_t share) {
+  size_t kept = 1;
+  for (size_t i = 1; i + 1 < points_.size(); ++i) {
+    const uint32_t gap = points_[i + 1].second - points_[kept - 1].second;
+    const uint32_t age = points_.back().second - points_[i + 1].second;
+    if (gap > age / share) points_[kept++] = points_[i];
   }
+  points_[kept++] = points_.back();
   points_.resize(kept);
 }
 

@@ -1,10 +1,11 @@
 // When the logical clock stood where: OBJECT IDLETIME asks for seconds, nodes have ticks. Points
 // (tick, second), close together for what was lately and ever farther apart before.
 //
-// M1. Ticks and seconds of the points rise. Where the clock stood still, both ends of that time
-//     are points.
-// M2. The gap before a point is at most a few hundredths of its age, or that and the time for
-//     which the clock stood still there.
+// M1. Ticks and seconds of the points rise. When a point is noted, both ends of a time for which
+//     the clock stands still are points.
+// M2. A gap in which there were other points is at most 1 / kGapShare of its age, so that no
+//     answer is farther off than that. (If the clock stopped and went on hundreds of times, twice
+//     that or more, as kPointsMax demands.)
 //
 // Threads: under the lock of Eviction.
 #pragma once
@@ -17,7 +18,8 @@ namespace fluxkv::engine {
 
 class TickTimes {
  public:
-  static constexpr size_t kPointsMax = 256;
+  static constexpr size_t kPointsMax = 512;
+  static constexpr uint32_t kGapShare = 16;
 
   // At `second` the clock stands at `tick`. Called at least each second, or the gaps are larger.
   void Note(uint64_t tick, uint32_t second);
@@ -31,6 +33,8 @@ class TickTimes {
     uint64_t tick;
     uint32_t second;
   };
+  void Thin(uint32_t share);
+
   std::vector<Point> points_;
 };
 
