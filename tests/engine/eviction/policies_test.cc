@@ -306,6 +306,7 @@ TEST_CASE("eviction policies: LFU counters age with the minutes, and with what i
   cache.eviction().SetLfuDecayTime(1);
   for (uint64_t key = 2000; key < 12000; ++key) {
     cache.Evict();
+    cache.recorder().Sync(now_s);
     cache.Use(key);
     cache.Use(key);
   }
