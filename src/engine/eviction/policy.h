@@ -68,7 +68,7 @@ class Policy {
   virtual bool Sweep(size_t budget, bool look) = 0;
   virtual void AddFigures(PolicyFigures* figures) const = 0;
   virtual size_t entries() const = 0;
-  // Unfile calls whose File is still to come.
+  // Unfile calls whose File or PutBack is still to come.
   virtual size_t early() const { return 0; }
 
  protected:

@@ -5,7 +5,8 @@
 // D1. Buckets are in order: every item is at or after its bucket's first, and before the next
 //     one's. In a bucket there is no order; it has at most kBucketMax items.
 // D2. Items are told apart by deadline and entry, and equal ones are alike. An unfiled event
-//     that was read before the filed event it belongs to waits in early_ for it.
+//     that finds no item waits in early_: for the filed event that it was read before, or for the
+//     victim that it was read of, to be put back.
 //
 // Memory: 16 bytes a key with a deadline, and the slack of vectors.
 // Threads: under the lock of Eviction.
@@ -27,7 +28,7 @@ class TtlPolicy : public Policy {
   void File(Entry entry, uint64_t deadline_ms) override;
   void Unfile(Entry entry, uint64_t deadline_ms) override;
   std::optional<Victim> Pick() override;
-  void PutBack(const Victim& victim) override { Put({victim.key, victim.entry}); }
+  void PutBack(const Victim& victim) override { File(victim.entry, victim.key); }
   bool Sweep(size_t budget, bool look) override;
   size_t entries() const override { return size_; }
   size_t early() const override { return early_count_; }
