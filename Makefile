@@ -140,6 +140,9 @@ build/peers/redis-server:
 build/bench/load: bench/load.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXXSTD) -O3 $(WARNINGS) $< -o $@
+build/bench/eviction_replay: $(call object,bench/eviction_replay.cc $(filter src/base/% src/engine/%,$(SRC)))
+	@mkdir -p $(@D)
+	$(LINK)
 
 $(DIR)/%.o: %.cc
 	@mkdir -p $(@D) && echo "$(DIR): $<"

@@ -50,11 +50,15 @@ class Node {
   void set_head_ordered(Version* version) { head_.store(version, std::memory_order_seq_cst); }
   Version* head_ordered() const { return head_.load(std::memory_order_seq_cst); }
 
-  // Seconds of the shared clock at the last access, truncated to 32 bits. A figure: relaxed, last
-  // writer wins.
+  // What the last use of the key left: seconds of the shared clock, truncated to 32 bits, or what
+  // the eviction policy wants (eviction/access.h). A figure: relaxed, last writer wins.
   uint32_t access_s() const { return access_s_.load(std::memory_order_relaxed); }
   void NoteAccess(uint32_t now_s) {
     if (access_s() != now_s) access_s_.store(now_s, std::memory_order_relaxed);
+  }
+  // For the evictor: leaves alone what a reader stored meanwhile.
+  void ReplaceAccess(uint32_t seen, uint32_t with) {
+    access_s_.compare_exchange_strong(seen, with, std::memory_order_relaxed);
   }
 
   enum Flag : uint32_t {

@@ -1,0 +1,17 @@
+#include "engine/eviction/lfu_policy.h"
+
+#include <algorithm>
+
+namespace fluxkv::engine {
+
+void LfuPolicy::NoteEvicted(const Victim& victim) {
+  TwoListPolicy::NoteEvicted(victim);
+  if (!clock_.ageing()) return;
+  age_parts_ += (uint64_t{kAgeUnits} << 16) / std::max<size_t>(1, entries());
+#ifndef FLUXKV_PLANT_EVICTION_NO_AGEING
+  clock_.AddAge(age_parts_ >> 16);
+#endif
+  age_parts_ &= 0xffff;
+}
+
+}  // namespace fluxkv::engine

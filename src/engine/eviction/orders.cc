@@ -1,0 +1,23 @@
+#include "engine/eviction/orders.h"
+
+namespace fluxkv::engine {
+
+uint64_t TickOrder::KeyOf(Node& node) const {
+  const uint32_t field = node.access_s();
+  const uint64_t tick = clock_.TickOf(field);
+  const uint64_t oldest = AccessClock::kBase + clock_.ticks() - kOldestTicks;
+#ifdef FLUXKV_PLANT_EVICTION_LET_TICKS_WRAP
+  if (tick > 0) return tick;
+#endif
+  if (tick >= oldest) return tick;
+  node.ReplaceAccess(field, (static_cast<uint32_t>(oldest) & kTickMask) | (field & kSeenAgain));
+  return oldest;
+}
+
+uint64_t FrequencyOrder::KeyOf(Node& node) const {
+  const uint32_t field = node.access_s();
+  const uint64_t age = clock_.age();
+  return AccessClock::kBase + age - AgeBehind(field, age) + (field & 0xff) * uint64_t{kAgeStep};
+}
+
+}  // namespace fluxkv::engine

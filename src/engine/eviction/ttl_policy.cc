@@ -1,0 +1,111 @@
+#include "engine/eviction/ttl_policy.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/memory.h"
+
+namespace fluxkv::engine {
+
+// The last bucket that begins at or before the item, or the first.
+TtlPolicy::Buckets::iterator TtlPolicy::BucketOf(const Item& item) {
+  auto after = buckets_.upper_bound(item);
+  return after == buckets_.begin() ? after : std::prev(after);
+}
+
+void TtlPolicy::File(Entry entry, uint64_t deadline_ms) {
+  const Item item{deadline_ms, entry};
+  auto early = early_.find(item);
+  if (early == early_.end()) return Put(item);
+  if (--early->second == 0) early_.erase(early);
+  --early_count_;
+  voids_.NoteRemoved(entry);
+}
+
+void TtlPolicy::Unfile(Entry entry, uint64_t deadline_ms) {
+  const Item item{deadline_ms, entry};
+  if (TakeOut(item)) {
+    voids_.NoteRemoved(entry);
+  } else {
+    ++early_[item];
+    ++early_count_;
+  }
+}
+
+void TtlPolicy::Put(const Item& item) {
+  ++size_;
+  if (buckets_.empty()) {
+    buckets_[item] = {item};
+    return;
+  }
+  auto bucket = BucketOf(item);
+  if (item < bucket->first) {  // before all others: the first bucket begins earlier now
+    auto node = buckets_.extract(bucket);
+    node.key() = item;
+    bucket = buckets_.insert(std::move(node)).position;
+  }
+  std::vector<Item>& items = bucket->second;
+  items.push_back(item);
+  if (items.size() <= kBucketMax) return;
+  const auto middle = items.begin() + kBucketMax / 2;
+  std::nth_element(items.begin(), middle, items.end());
+  // Equal items (D2) must not come to stand on both sides.
+  const Item start = *middle;
+  const auto upper =
+      std::partition(items.begin(), items.end(), [&](const Item& i) { return i < start; });
+  if (upper == items.begin()) return;
+  buckets_.emplace(start, std::vector<Item>(upper, items.end()));
+  items.erase(upper, items.end());
+}
+
+bool TtlPolicy::TakeOut(const Item& item) {
+  if (buckets_.empty()) return false;
+  auto bucket = BucketOf(item);
+  std::vector<Item>& items = bucket->second;
+  auto it = std::find(items.begin(), items.end(), item);
+  if (it == items.end()) return false;
+  *it = items.back();
+  items.pop_back();
+  --size_;
+  if (items.empty()) buckets_.erase(bucket);
+  return true;
+}
+
+std::optional<Victim> TtlPolicy::Pick() {
+  for (size_t looks = 0; looks < kLooksMax && !buckets_.empty(); ++looks) {
+    const std::vector<Item>& items = buckets_.begin()->second;
+#ifdef FLUXKV_PLANT_EVICTION_ANY_DEADLINE
+    const Item first = items.front();
+#else
+    const Item first = *std::min_element(items.begin(), items.end());
+#endif
+    TakeOut(first);
+    if (!voids_.Take(first.entry)) return Victim{.entry = first.entry, .key = first.deadline_ms};
+  }
+  return std::nullopt;
+}
+
+bool TtlPolicy::Sweep(size_t budget, bool) {
+  auto bucket = swept_ ? buckets_.lower_bound(*swept_) : buckets_.begin();
+  while (bucket != buckets_.end()) {
+    if (budget == 0) {
+      swept_ = bucket->first;
+      return false;
+    }
+    std::vector<Item>& items = bucket->second;
+    budget -= std::min(budget, items.size());
+    size_ -= std::erase_if(items, [&](const Item& item) { return voids_.Take(item.entry); });
+    bucket = items.empty() ? buckets_.erase(bucket) : std::next(bucket);
+  }
+  swept_.reset();
+  return true;
+}
+
+void TtlPolicy::AddFigures(PolicyFigures* figures) const {
+  for (const auto& [start, items] : buckets_) {
+    figures->allocated_bytes += AllocatedBytes(items.capacity() * sizeof(Item)) +
+                                AllocatedBytes(4 * sizeof(void*) + sizeof(Buckets::value_type));
+  }
+}
+
+}  // namespace fluxkv::engine
