@@ -60,6 +60,7 @@ FreedKeyspace DestroyKeyspace(Keyspace* keyspace) {
 Collector::Collector(Store& store) : store_(store) {
   handle_ = store_.Attach();
   txn_ = std::make_unique<Transaction>(*handle_);
+  evictor_ = std::make_unique<Evictor>(*handle_);
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -71,6 +72,7 @@ Collector::~Collector() {
   wake_.notify_all();
   thread_.join();
   txn_.reset();
+  evictor_.reset();
   // What is closed is in no keyspace any more (G5); the other nodes go with theirs.
   TakeInboxes();
   garbage_.erase(garbage_.begin(), garbage_.begin() + static_cast<ptrdiff_t>(buried_));
@@ -155,6 +157,7 @@ void Collector::Run() {
                    [&] { return stop_ || woken_ || vacuums_wanted_ != vacuums_done_; });
   }
   vacuumed_.notify_all();
+  policy_set_.notify_all();
 }
 
 bool Collector::expiring() const {
@@ -163,6 +166,7 @@ bool Collector::expiring() const {
 
 int64_t Collector::WaitMs() const {
   if (more_is_due_ || buried_ < pass_end_ || deadlines_.sweeping()) return 0;
+  if (walking() || more_to_evict_ || !policy_is_tidy_) return 0;
   const auto* interval = store_.options.vacuum_interval_ms;
   int64_t wait =
       interval == nullptr ? kIntervalMsDefault : interval->load(std::memory_order_relaxed);
@@ -172,11 +176,17 @@ int64_t Collector::WaitMs() const {
 
 void Collector::Turn() {
   store_.clock.Tick();
+  if (policy_wanted_.load(std::memory_order_relaxed)) FollowPolicy();
   TakeInboxes();
   more_is_due_ = Expire();
   if (buried_ == pass_end_ && !vacuuming_ && PassIsDue()) BeginPass(/*look_at_held=*/false);
   Bury();
   if (!more_is_due_) Sweep();
+  if (policy_.kind != PolicyKind::kNone) {
+    WalkForPolicy();
+    TidyPolicy();
+    EvictToLimit();
+  }
   FreeDroppedRoots();
   filed_deadlines_.store(deadlines_.size(), std::memory_order_relaxed);
   handle_->reclaimer().AdoptOrphans();
@@ -197,7 +207,8 @@ Vacuumed Collector::TurnsForVacuum() {
   BeginPass(/*look_at_held=*/true);
   do {
     Turn();
-  } while (!stop_ && (buried_ < pass_end_ || deadlines_.sweeping()));
+  } while (!stop_ && (buried_ < pass_end_ || deadlines_.sweeping() || walking() || more_to_evict_ ||
+                      !policy_is_tidy_));
   vacuuming_ = false;
   return GivenSince(before);
 }
@@ -205,7 +216,8 @@ Vacuumed Collector::TurnsForVacuum() {
 Vacuumed Collector::Given() const {
   return {.versions = versions_freed_,
           .keys = keys_buried_,
-          .bytes = -handle_->shared().used_bytes.load(std::memory_order_relaxed),
+          .bytes = -handle_->shared().used_bytes.load(std::memory_order_relaxed) -
+                   handle_->shared().garbage_bytes.load(std::memory_order_relaxed),
           .took_ms = 0,
           .ended_at_ms = store_.clock.now_ms()};
 }
@@ -281,7 +293,8 @@ void Collector::FreeDroppedRoots() {
           auto* doomed = static_cast<Doomed*>(p);
           const FreedKeyspace freed = DestroyKeyspace(doomed->keyspace);
           HandleShared& shared = *doomed->shared;
-          shared.used_bytes.store(shared.used_bytes.load() - static_cast<int64_t>(freed.bytes));
+          shared.garbage_bytes.store(shared.garbage_bytes.load() -
+                                     static_cast<int64_t>(freed.bytes));
           shared.versions_kept.store(shared.versions_kept.load() -
                                      static_cast<int64_t>(freed.versions_kept));
           delete doomed;

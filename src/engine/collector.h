@@ -1,6 +1,7 @@
 // The collector: one thread that does what writers leave. It buries dead keys (tombstones that
 // nobody can see past, nodes that never got a version), frees versions that a snapshot held back,
-// deletes expired keys in order of their deadline, and frees keyspaces that FLUSHDB dropped.
+// deletes expired keys in order of their deadline, frees keyspaces that FLUSHDB dropped, changes
+// the eviction policy and files keys with a new one.
 //
 // It works in turns of a few milliseconds: what is due comes first, then burying, then the sweep of
 // the expiry queue. Keys are handled in batches: the cache lines of all are asked for, their
@@ -20,7 +21,8 @@
 // G6. A batch holds the latches of at most kBatch keys, and does nothing under them that waits but
 //     for a latch inside list or index.
 //
-// Files: collector.cc (the thread, dropped keyspaces), collector_expiry.cc, collector_bury.cc.
+// Files: collector.cc (the thread, dropped keyspaces), collector_expiry.cc, collector_bury.cc,
+// collector_eviction.cc.
 //
 // Threads: the public methods from any thread; the rest is the collector's own.
 #pragma once
@@ -37,6 +39,7 @@
 
 #include "engine/database.h"
 #include "engine/deadlines.h"
+#include "engine/evictor.h"
 #include "engine/handle.h"
 #include "engine/keyspace.h"
 #include "engine/transaction.h"
@@ -63,6 +66,18 @@ class Collector {
     active_expiry_.store(on);
     Wake();
   }
+  // Asks for another eviction policy; it is in force soon (AwaitPolicy).
+  void SetPolicy(PolicyKind kind, bool volatile_only);
+  // Waits for that, and for the first keys to be filed; false if there was nothing to wait for.
+  // Requires: no key latched.
+  bool AwaitPolicy();
+  bool policy_pending() const { return policy_wanted_.load(std::memory_order_relaxed); }
+  void set_evicting(bool on) { evicting_.store(on, std::memory_order_relaxed); }
+  // Dead nodes that it has taken from the inboxes and could look at now.
+  size_t backlog() const { return backlog_.load(std::memory_order_relaxed); }
+  // Whether keys are still to be filed with the policy.
+  bool walking() const { return walking_.load(std::memory_order_acquire); }
+  PolicyFigures policy_figures() const;
   size_t filed_deadlines() const { return filed_deadlines_.load(std::memory_order_relaxed); }
 
  private:
@@ -139,6 +154,23 @@ class Collector {
   // Takes nodes of a keyspace that is about to be freed off the list.
   void ForgetNodesOf(const Keyspace* keyspace);
 
+  // ---- Eviction (collector_eviction.cc)
+  // Puts the policy that was asked for in force.
+  void FollowPolicy();
+  // Files some of the keys that the policy does not know yet: after a change of policy, and of a
+  // database that was loaded.
+  void WalkForPolicy();
+  // A page of one keyspace; false when its number is still to come.
+  bool FilePage(uint32_t db);
+  void TidyPolicy();
+  // Evicts some while the limit is below what is used.
+  void EvictToLimit();
+
+  struct WantedPolicy {
+    PolicyKind kind = PolicyKind::kNone;
+    bool volatile_only = false;
+    friend bool operator==(const WantedPolicy&, const WantedPolicy&) = default;
+  };
   struct Candidate {
     Node* node;
     uint64_t hash;
@@ -164,6 +196,11 @@ class Collector {
   bool more_is_due_ = false;
   bool vacuuming_ = false;  // no pass begins but the one that was asked for
 
+  std::unique_ptr<Evictor> evictor_;
+  WantedPolicy policy_;  // in force
+  bool more_to_evict_ = false, policy_is_tidy_ = true;
+  int64_t policy_measured_at_ms_ = 0;
+
   uint64_t versions_freed_ = 0, keys_buried_ = 0;
   Vacuumed before_pass_, passed_;  // the last pass that gave something back
 
@@ -175,15 +212,22 @@ class Collector {
   std::vector<Gone> gone_;
   std::vector<Candidate> candidates_, closed_;
   OrderedList::Page page_;
+  std::vector<HashIndex::Entry> unfiled_;
 
+  std::atomic<size_t> backlog_{0};
+  std::atomic<bool> evicting_{true};
+  std::atomic<bool> walking_{false};
+  std::atomic<bool> policy_wanted_{false};  // another than that in force; set with mutex_ held
   mutable std::mutex mutex_;
   std::condition_variable wake_, vacuumed_;
   std::atomic<bool> stop_{false};                   // set with mutex_ held
   bool woken_ = false;                              // guarded by mutex_
   uint64_t vacuums_wanted_ = 0, vacuums_done_ = 0;  // guarded by mutex_
   std::vector<DroppedRoot> dropped_;                // guarded by mutex_
-  Vacuumed vacuumed_last_;                          // guarded by mutex_
-  VacuumStats figures_;                             // guarded by mutex_
+  WantedPolicy wanted_policy_;                      // guarded by mutex_
+  std::condition_variable policy_set_;
+  Vacuumed vacuumed_last_;  // guarded by mutex_
+  VacuumStats figures_;     // guarded by mutex_
   std::thread thread_;
 };
 

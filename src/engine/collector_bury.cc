@@ -78,6 +78,7 @@ void Collector::BuryBatch() {
     if (LookAt(g) == Verdict::kHeld) held_.push_back(g);
   }
   buried_ += batch.size();
+  backlog_.store(garbage_.size() - buried_, std::memory_order_relaxed);
 }
 
 // Without the latch this is a guess; what comes of it is decided under the latch.
@@ -97,7 +98,7 @@ Collector::Verdict Collector::LookAt(const Garbage& item) {
 void Collector::RetireClosed(Node* node) {
   const size_t bytes = node->AllocatedBytes();
   ++keys_buried_;
-  handle_->AddUsedBytes(-static_cast<int64_t>(bytes));
+  handle_->AddGarbageBytes(-static_cast<int64_t>(bytes));
   handle_->reclaimer().Retire(node, bytes, [](void* p) { Node::Delete(static_cast<Node*>(p)); });
 }
 
@@ -152,11 +153,13 @@ void Collector::PruneHistory(Version* head) {
         link->store(older, std::memory_order_release);
       }
       handle_->AddVersionsKept(-1);
-      handle_->AddUsedBytes(-static_cast<int64_t>(AllocatedBytes(sizeof(History))));
+      auto bytes = static_cast<int64_t>(AllocatedBytes(sizeof(History)));
       if (entry->version != nullptr) {
         ++versions_freed_;
+        bytes += static_cast<int64_t>(entry->version->AllocatedBytes());
         handle_->RetireVersion(entry->version);
       }
+      handle_->AddGarbageBytes(-bytes);
       handle_->RetireHistory(entry);
     }
     entry = older;
@@ -243,6 +246,7 @@ void Collector::Unlink(Keyspace* keyspace) {
     c.node->set_head(Node::Closed());
     if (head != nullptr) {
       ++versions_freed_;
+      handle_->AddGarbageBytes(-static_cast<int64_t>(head->AllocatedBytes()));
       handle_->RetireVersion(head);
     }
     nodes_.push_back(c.node);

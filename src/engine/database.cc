@@ -27,6 +27,28 @@ uint64_t Database::used_bytes() const {
   return static_cast<uint64_t>(std::max<int64_t>(0, store_->used_bytes()));
 }
 
+PolicyFigures Database::policy_figures() const {
+  return store_->collector->policy_figures();
+}
+void Database::SetPolicy(PolicyKind kind, bool volatile_only) {
+  store_->collector->SetPolicy(kind, volatile_only);
+}
+bool Database::policy_pending() const {
+  return store_->collector->policy_pending();
+}
+void Database::set_background_eviction(bool on) {
+  store_->collector->set_evicting(on);
+}
+void Database::AwaitPolicy() {
+  store_->collector->AwaitPolicy();
+}
+void Database::SetLfuLogFactor(uint32_t factor) {
+  store_->eviction.SetLfuLogFactor(factor);
+}
+void Database::SetLfuDecayTime(uint32_t minutes) {
+  store_->eviction.SetLfuDecayTime(minutes);
+}
+
 uint64_t Database::versions_kept() const {
   int64_t kept = 0;
   store_->VisitShared([&](const HandleShared& shared) {
@@ -38,6 +60,9 @@ uint64_t Database::versions_kept() const {
 EngineStats Database::stats() const {
   EngineStats s;
   s.used_bytes = used_bytes();
+  s.garbage_bytes = static_cast<uint64_t>(std::max<int64_t>(0, store_->garbage_bytes()));
+  s.eviction_bytes = store_->eviction_bytes.load(std::memory_order_relaxed);
+  s.evicted_keys = store_->evicted_keys.load(std::memory_order_relaxed);
   store_->VisitShared([&](const HandleShared& shared) {
     s.retired_bytes += shared.retired_bytes.load(std::memory_order_relaxed);
     s.latch_wait_ns += shared.latch_wait_ns.load(std::memory_order_relaxed);

@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "engine/eviction/policy.h"
 #include "engine/key.h"
 #include "engine/snapshots.h"
 #include "engine/version.h"
@@ -34,7 +35,12 @@ struct Options {
   // Called after a key was removed because its deadline passed (keyspace notifications), by the
   // thread that removed it: the collector, or one that met the key.
   // `stamp` is the removal's (commit_log.h, D4).
-  std::function<void(uint32_t db, std::string_view key, Stamp stamp)> on_expired;
+  std::function<void(uint32_t db, std::string_view key, Stamp stamp)> on_expired = {};
+  // The same for a key that was evicted.
+  std::function<void(uint32_t db, std::string_view key, Stamp stamp)> on_evicted = {};
+  // Bytes that used_bytes is kept at or below, 0 or null: no limit. Writers make room first
+  // (evictor.h); the collector does when the limit falls.
+  const std::atomic<int64_t>* memory_limit = nullptr;
 };
 
 // What was given back in one vacuum, or since the start.
@@ -62,7 +68,10 @@ struct DatabaseStats {
 };
 
 struct EngineStats {
-  uint64_t used_bytes = 0;       // nodes, versions and index as the allocator rounds them
+  uint64_t used_bytes = 0;  // keys, newest versions, index, list and policy as the allocator rounds
+  uint64_t garbage_bytes = 0;    // dead nodes to be unlinked, versions that snapshots hold back
+  uint64_t eviction_bytes = 0;   // of used_bytes: the policy's
+  uint64_t evicted_keys = 0;     // removed to make room
   uint64_t retired_bytes = 0;    // unlinked, not yet freed
   uint64_t expired_keys = 0;     // removed because their deadline passed
   uint64_t filed_deadlines = 0;  // entries of the expiry queue
@@ -98,7 +107,20 @@ class Database {
   uint32_t databases() const;
   DatabaseStats database_stats(uint32_t db) const;
   EngineStats stats() const;
-  uint64_t used_bytes() const;     // cheap enough for every write
+  uint64_t used_bytes() const;  // cheap enough for every write
+  // What the policy makes of its keys; not cheap. Requires: inside an epoch.
+  PolicyFigures policy_figures() const;
+  // Asks for another eviction policy; it is in force soon (AwaitPolicy). From any thread.
+  void SetPolicy(PolicyKind kind, bool volatile_only);
+  bool policy_pending() const;
+  // Waits until the policy that was asked for is in force. Requires: no key latched.
+  void AwaitPolicy();
+  // Whether the collector evicts down to memory_limit (true). Not while data is loaded: the log
+  // does not hear of it then.
+  void set_background_eviction(bool on);
+  // As Redis means them; any thread.
+  void SetLfuLogFactor(uint32_t factor);
+  void SetLfuDecayTime(uint32_t minutes);
   uint64_t versions_kept() const;  // EngineStats::versions_kept alone, without an epoch
 
   // WATCH: pins the key's history from now on, until Unwatch; call it inside an epoch. Unwatch with

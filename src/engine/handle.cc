@@ -7,14 +7,24 @@
 namespace fluxkv::engine {
 
 Handle::Handle(Store& store, HandleShared& shared, size_t number)
-    : store_(store), shared_(shared), number_(number), reclaimer_(store.epochs) {}
+    : store_(store),
+      shared_(shared),
+      number_(number),
+      reclaimer_(store.epochs),
+      recorder_(store.eviction.clock(), MixHash(number, 1)) {}
 
 Handle::~Handle() {
   CHECK(shared_.commit_floor.load() == HandleShared::kNotCommitting);
   store_.Detach(number_);
 }
 
+void Handle::Enter() {
+  reclaimer_.Enter();
+  recorder_.Sync(static_cast<uint32_t>(store_.clock.now_ms() / 1000));
+}
+
 void Handle::Leave() {
+  recorder_.Sync(static_cast<uint32_t>(store_.clock.now_ms() / 1000));
   reclaimer_.Leave();
   commands_in_epoch_ = 0;
   shared_.retired_bytes.store(reclaimer_.retired_bytes(), std::memory_order_relaxed);
@@ -27,6 +37,11 @@ void Handle::Breathe(size_t commands) {
     return;
   Leave();
   Enter();
+}
+
+void Handle::AwaitPolicy() {
+  if (store_.collector->AwaitPolicy())
+    recorder_.Sync(static_cast<uint32_t>(store_.clock.now_ms() / 1000));
 }
 
 void Handle::PrefetchIndex(uint32_t db, uint64_t hash) const {
@@ -46,7 +61,6 @@ void Handle::PrefetchVersion(const Node* node) {
 
 void Handle::RetireVersion(Version* version) {
   size_t bytes = version->AllocatedBytes();
-  AddUsedBytes(-static_cast<int64_t>(bytes));
   reclaimer_.Retire(version, bytes, [](void* p) { VersionDeleter()(static_cast<Version*>(p)); });
 }
 

@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "engine/commit_log.h"
 #include "engine/epoch.h"
+#include "engine/eviction/access.h"
 #include "engine/key.h"
 #include "engine/latch.h"
 #include "engine/node.h"
@@ -35,7 +36,10 @@ struct alignas(limits::kCacheLineBytes) HandleShared {
   std::atomic<Stamp> commit_floor{kNotCommitting};
 
   // Figures: one writer, relaxed. Bytes may be negative: a thread frees what another allocated.
+  // Of used_bytes: what a new reader can find, a key's node and newest version. Of garbage_bytes:
+  // dead nodes with their tombstones, and what snapshots hold back; the collector frees both.
   alignas(limits::kCacheLineBytes) std::atomic<int64_t> used_bytes{0};
+  std::atomic<int64_t> garbage_bytes{0};
   std::atomic<int64_t> versions_kept{0};
   std::atomic<uint64_t> retired_bytes{0};
   std::atomic<uint64_t> latch_wait_ns{0};
@@ -66,13 +70,17 @@ class Handle {
 
   // Inside an epoch nothing that the thread can reach is freed. Enter once a batch, leave before
   // sleeping. Does not nest.
-  void Enter() { reclaimer_.Enter(); }
+  void Enter();
   void Leave();
   bool inside() const { return reclaimer_.inside(); }
   // Leaves and enters again when enough commands or retired bytes have passed; pointers got before
   // are dead then. Call it between commands. Requires: inside an epoch; no transaction but
   // kSnapshot ones open.
   void Breathe(size_t commands);
+
+  // Waits until the eviction policy that was asked for is in force (Database::SetPolicy), and goes
+  // by it. Cheap when it is. Requires: no key latched.
+  void AwaitPolicy();
 
   // Bring the cache lines that a command on this key will need, in steps with other keys' steps in
   // between; hints only.
@@ -96,14 +104,16 @@ class Handle {
   Reclaimer& reclaimer() { return reclaimer_; }
   HandleShared& shared() { return shared_; }
   size_t number() const { return number_; }
+  AccessRecorder& recorder() { return recorder_; }
   void AddUsedBytes(int64_t bytes) { Add(shared_.used_bytes, bytes); }
+  void AddGarbageBytes(int64_t bytes) { Add(shared_.garbage_bytes, bytes); }
   void AddVersionsKept(int64_t n) { Add(shared_.versions_kept, n); }
   void AddLatchWait(uint64_t ns) {
     if (ns != 0) Add(shared_.latch_wait_ns, ns);
   }
   void AddConflict() { Add(shared_.conflicts, uint64_t{1}); }
-  void RetireVersion(Version* version);
-  void RetireHistory(History* entry);  // the entry, not its version
+  void RetireVersion(Version* version);  // whoever calls it has taken its bytes off the figures
+  void RetireHistory(History* entry);    // the entry, not its version
   void LeaveGarbage(Keyspace* keyspace, Node* node);
   void LeaveDeadline(int64_t at_ms, uint64_t hash, uint64_t keyspace);
 
@@ -119,6 +129,7 @@ class Handle {
   HandleShared& shared_;
   const size_t number_;
   Reclaimer reclaimer_;
+  AccessRecorder recorder_;
   size_t commands_in_epoch_ = 0;
 };
 

@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include "base/limits.h"
+#include "engine/eviction/eviction.h"
 #include "engine/hash_index.h"
 #include "engine/ordered_list.h"
 
@@ -35,12 +36,32 @@ class Keyspace {
   std::atomic<uint64_t> buried{0};
   // RootVersions that name it. Changed with all latches held, and by the collector.
   std::atomic<uint32_t> roots{0};
+  // What the eviction policy knows of it (eviction.h, V2); SetEviction with all latches held, or
+  // before anybody sees the keyspace.
+  const EvictionSpace& eviction() const { return eviction_; }
+  void SetEviction(const EvictionSpace& space) {
+    eviction_ = space;
+    space_.store(space.numbered ? int32_t{space.number} : -1, std::memory_order_relaxed);
+  }
+  // Whether it has this number. A guess without a latch.
+  bool IsSpace(SpaceNumber number) const {
+    return space_.load(std::memory_order_relaxed) == int32_t{number};
+  }
 
   // Counts are striped by thread so that writers share no line; a count is the sum.
   void AddKeys(size_t thread, int64_t keys, int64_t with_expiry) {
     Stripe& s = stripes_[thread % kStripes];
     if (keys != 0) s.keys.fetch_add(keys, std::memory_order_relaxed);
     if (with_expiry != 0) s.with_expiry.fetch_add(with_expiry, std::memory_order_relaxed);
+  }
+  // Of its live keys: nodes and newest versions. Exact with all latches held.
+  void AddLiveBytes(size_t thread, int64_t bytes) {
+    stripes_[thread % kStripes].live_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  int64_t live_bytes() const {
+    int64_t sum = 0;
+    for (const Stripe& s : stripes_) sum += s.live_bytes.load(std::memory_order_relaxed);
+    return sum;
   }
   uint64_t keys() const {
     int64_t sum = 0;
@@ -56,9 +77,11 @@ class Keyspace {
  private:
   static constexpr size_t kStripes = 8;
   struct alignas(limits::kCacheLineBytes) Stripe {
-    std::atomic<int64_t> keys{0}, with_expiry{0};
+    std::atomic<int64_t> keys{0}, with_expiry{0}, live_bytes{0};
   };
   std::array<Stripe, kStripes> stripes_;
+  EvictionSpace eviction_;
+  std::atomic<int32_t> space_{-1};  // its number, -1 for none
 };
 
 struct RootVersion {

@@ -198,17 +198,21 @@ void Loader::Install(int64_t time_ms, Transaction* exclusive) {
   std::vector<std::unique_ptr<Keyspace>> keyspaces;
   std::vector<HandleShared::Garbage> garbage;
   std::vector<HandleShared::Deadline> deadlines;
-  int64_t bytes = 0;
+  int64_t bytes = 0, garbage_bytes = 0;
   for (auto& part : parts_) {
     Complete(*part, time_ms);
     Keyspace* keyspace = part->keyspace.get();
     keyspace->AddKeys(handle_.number(), part->keys, part->keys_with_expiry);
     bytes += part->bytes;
+    int64_t dead_bytes = 0;
     for (Node* node : part->emptied) {
       if (node->head() != nullptr || node->has(Node::kQueued)) continue;
+      dead_bytes += static_cast<int64_t>(node->AllocatedBytes());
       node->set(Node::kQueued);
       garbage.push_back({keyspace, node});
     }
+    garbage_bytes += dead_bytes;
+    keyspace->AddLiveBytes(handle_.number(), part->bytes - dead_bytes);
     for (Node* node : part->deadlines) {
       const Version* version = node->head();
       if (version == nullptr || !version->has_expiry()) {
@@ -219,7 +223,6 @@ void Loader::Install(int64_t time_ms, Transaction* exclusive) {
     }
     keyspaces.push_back(std::move(part->keyspace));
   }
-  handle_.AddUsedBytes(bytes);
   Transaction own(handle_);
   if (exclusive == nullptr) {
     own.BeginExclusive();
@@ -227,6 +230,9 @@ void Loader::Install(int64_t time_ms, Transaction* exclusive) {
   }
   exclusive->ReplaceDatabases(std::move(keyspaces));
   CHECK(exclusive->Commit());
+  // After it, so that old and new are never counted together.
+  handle_.AddUsedBytes(bytes - garbage_bytes);
+  handle_.AddGarbageBytes(garbage_bytes);
   // The collector takes entries of keyspaces that it can see only.
   for (const auto& g : garbage) handle_.LeaveGarbage(g.keyspace, g.node);
   for (const auto& d : deadlines) handle_.LeaveDeadline(d.at_ms, d.hash, d.keyspace);

@@ -77,6 +77,13 @@ std::optional<uint32_t> Store::DatabaseOf(uint64_t keyspace_id) const {
   return std::nullopt;
 }
 
+std::optional<uint32_t> Store::DatabaseOf(SpaceNumber space) const {
+  for (uint32_t db = 0; db < roots.size(); ++db) {
+    if (Root(db)->keyspace->IsSpace(space)) return db;
+  }
+  return std::nullopt;
+}
+
 void Store::WaitPublished(Stamp snapshot) const {
   VisitShared([&](const HandleShared& shared) {
     Backoff backoff;
@@ -103,6 +110,14 @@ int64_t Store::used_bytes() const {
     const Keyspace& keyspace = *Root(db)->keyspace;
     sum += static_cast<int64_t>(keyspace.index.allocated_bytes() + keyspace.list.allocated_bytes());
   }
+  return sum + static_cast<int64_t>(eviction_bytes.load(std::memory_order_relaxed));
+}
+
+int64_t Store::garbage_bytes() const {
+  int64_t sum = 0;
+  VisitShared([&](const HandleShared& shared) {
+    sum += shared.garbage_bytes.load(std::memory_order_relaxed);
+  });
   return sum;
 }
 
@@ -126,6 +141,11 @@ const Version* Newest(const Keyspace& keyspace, const Key& key, Node** node) {
     if (!closed) return version;
     backoff.Pause();
   }
+}
+
+KeyState StateOf(const Version* newest) {
+  if (newest == nullptr || newest == Node::Closed() || newest->is_tombstone()) return {};
+  return {.live = true, .expiry_ms = newest->expiry_ms()};
 }
 
 const Version* VisibleAt(const Node& node, Stamp snapshot) {

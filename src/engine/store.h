@@ -11,9 +11,9 @@
 //     is published then.
 // T3. After its stamp is taken a commit cannot fail.
 //
-// Order of what is taken: latches by number, mutex of the watches, commit mutex, then (inside list
-// and index) block or segment latch, structure or directory mutex; the mutexes of collector and
-// handles are leaves.
+// Order of what is taken: latches by number, mutex of the watches, commit mutex, a Session of the
+// eviction policy, then (inside list and index) block or segment latch, structure or directory
+// mutex; the mutexes of collector and handles are leaves.
 //
 // Threads: any.
 #pragma once
@@ -34,6 +34,7 @@
 #include "engine/conflicts.h"
 #include "engine/database.h"
 #include "engine/epoch.h"
+#include "engine/eviction/eviction.h"
 #include "engine/handle.h"
 #include "engine/keyspace.h"
 #include "engine/latch.h"
@@ -60,6 +61,8 @@ class Store {
   // The database number whose newest root names this keyspace, or nullopt.
   // Requires: inside an epoch.
   std::optional<uint32_t> DatabaseOf(uint64_t keyspace_id) const;
+  // The same by the eviction policy's number. A guess: look again with a latch held.
+  std::optional<uint32_t> DatabaseOf(SpaceNumber space) const;
 
   // T2.
   void WaitPublished(Stamp snapshot) const;
@@ -72,6 +75,7 @@ class Store {
   }
   uint64_t NextKeyspaceId() { return next_keyspace_id_.fetch_add(1, std::memory_order_relaxed); }
   int64_t used_bytes() const;
+  int64_t garbage_bytes() const;
 
   const Options options;
   Clock& clock;
@@ -83,6 +87,9 @@ class Store {
   Watches watches;
   Epochs epochs;
   CommitLog log;
+  Eviction eviction;
+  std::atomic<uint64_t> eviction_bytes{0};  // that the policy takes, as the collector last saw it
+  std::atomic<uint64_t> evicted_keys{0};
   std::atomic<int64_t> expiry_paused_until_ms{0};
   std::atomic<uint64_t> expired_keys{0};  // removed because their deadline passed
   std::vector<std::atomic<RootVersion*>> roots;
@@ -109,7 +116,7 @@ class Store {
 
 // Frees a keyspace with all nodes and versions. Requires: nobody can reach it any more.
 struct FreedKeyspace {
-  size_t bytes = 0;          // of nodes and versions
+  size_t bytes = 0;          // of nodes and versions: garbage, since no root names it
   size_t versions_kept = 0;  // history entries among them
 };
 FreedKeyspace DestroyKeyspace(Keyspace* keyspace);
@@ -119,6 +126,8 @@ FreedKeyspace DestroyKeyspace(Keyspace* keyspace);
 // expired. `node` is set as well.
 const Version* Newest(const Keyspace& keyspace, const Key& key, Node** node);
 const Version* NewestOf(const Node& node, bool* closed);
+// A newest version as the eviction policy sees it; null: absent.
+KeyState StateOf(const Version* newest);
 // The version of a node that a snapshot sees; null when the key was absent.
 const Version* VisibleAt(const Node& node, Stamp snapshot);
 // The pi of the commit that overwrote what VisibleAt returned, of a node with this newest version;

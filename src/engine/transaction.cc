@@ -211,7 +211,8 @@ void Transaction::End() {
   whole_databases_.clear();
   new_roots_.clear();
   write_count_ = 0;
-  unrecorded_ = false;
+  unrecorded_ = evicting_ = false;
+  touched_ = nullptr;
   mode_ = Mode::kIdle;
 }
 
@@ -254,7 +255,10 @@ const Version* Transaction::Find(uint32_t db, const Key& key, bool note_access) 
     NoteExpired(db, key.bytes, version);
     return nullptr;
   }
-  if (note_access) node->NoteAccess(now_s_);
+  if (note_access) {
+    handle_.recorder().Touch(*node);
+    touched_ = node;
+  }
   return version;
 }
 
@@ -276,15 +280,25 @@ const Version* Transaction::FindAtSnapshot(uint32_t db, Keyspace* keyspace, cons
   return *node == nullptr ? nullptr : VisibleAt(**node, snapshot_);
 }
 
-std::optional<uint64_t> Transaction::IdleSeconds(uint32_t db, const Key& key) {
+std::optional<uint32_t> Transaction::AccessField(uint32_t db, const Key& key) {
   if (Peek(db, key) == nullptr) return std::nullopt;
   Keyspace* keyspace = KeyspaceOf(db);
-  if (const Write* own = FindWrite(keyspace, key); own != nullptr)
-    return own->access_s ? now_s_ - *own->access_s : 0;
-  const Node* node = keyspace->index.Find(key);
-  if (node == nullptr) return 0;
-  uint32_t access_s = node->access_s();
-  return access_s < now_s_ ? now_s_ - access_s : 0;
+  const Write* own = FindWrite(keyspace, key);
+  if (own != nullptr && own->access) return own->access;
+  const Node* node = own != nullptr ? nullptr : keyspace->index.Find(key);
+  return node != nullptr ? node->access_s() : handle_.recorder().Fresh();
+}
+
+std::optional<uint64_t> Transaction::IdleSeconds(uint32_t db, const Key& key) {
+  const std::optional<uint32_t> field = AccessField(db, key);
+  if (!field) return std::nullopt;
+  return store_.eviction.IdleSeconds(*field, now_s_);
+}
+
+std::optional<uint8_t> Transaction::Frequency(uint32_t db, const Key& key) {
+  const std::optional<uint32_t> field = AccessField(db, key);
+  if (!field) return std::nullopt;
+  return store_.eviction.Frequency(*field);
 }
 
 // ---- Writing
@@ -314,7 +328,7 @@ Transaction::Write& Transaction::AddWrite(Keyspace* keyspace, uint32_t db, const
                      .hash = key.hash,
                      .key = bytes,
                      .value = nullptr,
-                     .access_s = std::nullopt});
+                     .access = std::nullopt});
   if (!write_index_.empty()) {
     write_index_.emplace(key.hash, static_cast<uint32_t>(writes_.size() - 1));
   } else if (writes_.size() > kLinearWritesMax) {
@@ -329,7 +343,7 @@ void Transaction::Put(uint32_t db, const Key& key, VersionPtr value) {
   DCHECK(value != nullptr && key.bytes.size() <= limits::kKeyBytesMax);
   Write& write = AddWrite(KeyspaceOf(db), db, key);
   write.value = std::move(value);
-  write.access_s.reset();
+  write.access.reset();
 }
 
 bool Transaction::Delete(uint32_t db, const Key& key) {
@@ -338,7 +352,7 @@ bool Transaction::Delete(uint32_t db, const Key& key) {
   if (Peek(db, key) == nullptr) return false;
   Write& write = AddWrite(KeyspaceOf(db), db, key);
   write.value.reset();
-  write.access_s.reset();
+  write.access.reset();
   return true;
 }
 
@@ -354,7 +368,20 @@ bool Transaction::DeleteExpired(uint32_t db, const Key& key) {
                      .hash = key.hash,
                      .key = key.bytes,
                      .value = Version::NewExpiryTombstone(version->stamp()),
-                     .access_s = std::nullopt});
+                     .access = std::nullopt});
+  return true;
+}
+
+bool Transaction::Evict(uint32_t db, const Key& key, const Victim& victim) {
+  DCHECK(mode_ == Mode::kLatched && writes_.empty());
+  Keyspace* keyspace = KeyspaceOf(db);
+  if (!keyspace->IsSpace(victim.entry.space())) return false;
+  Node* node = nullptr;
+  const Version* version = Newest(*keyspace, key, &node);
+  if (node != victim.entry.node()) return false;
+  if (!store_.eviction.MayEvict(victim, StateOf(version))) return false;
+  AddWrite(keyspace, db, key).value.reset();
+  evicting_ = true;
   return true;
 }
 
@@ -365,7 +392,14 @@ const void* Transaction::AddressOf(uint32_t db, const Key& key) {
 void Transaction::SetIdleSeconds(uint32_t db, const Key& key, uint64_t seconds) {
   Write* own = FindWrite(KeyspaceOf(db), key);
   DCHECK(own != nullptr);
-  own->access_s = seconds < now_s_ ? now_s_ - static_cast<uint32_t>(seconds) : 0;
+  const uint32_t idle_s = static_cast<uint32_t>(std::min<uint64_t>(seconds, now_s_));
+  own->access = store_.eviction.FieldOfIdle(idle_s, now_s_);
+}
+
+void Transaction::SetFrequency(uint32_t db, const Key& key, uint8_t frequency) {
+  Write* own = FindWrite(KeyspaceOf(db), key);
+  DCHECK(own != nullptr);
+  own->access = store_.eviction.FieldOfFrequency(frequency);
 }
 
 void Transaction::ClearDatabase(uint32_t db) {

@@ -51,6 +51,8 @@ class Handle;
 class Keyspace;
 class Node;
 class Store;
+struct KeyState;
+struct Victim;
 struct RootVersion;
 
 enum class Isolation : uint8_t { kSnapshot, kSerializable };
@@ -98,6 +100,9 @@ class Transaction {
   // Requires: kLatched with the key declared; nothing else is written in the transaction, and no
   // key twice.
   bool DeleteExpired(uint32_t db, const Key& key);
+  // Deletes the victim if it still may go (eviction.h, V3).
+  // Requires: kLatched with its key declared; `key` is the victim's.
+  bool Evict(uint32_t db, const Key& key, const Victim& victim);
   // Clears a whole database / swaps two. Requires: kExclusive.
   void ClearDatabase(uint32_t db);
   void SwapDatabases(uint32_t a, uint32_t b);
@@ -108,10 +113,13 @@ class Transaction {
   // 0 means that Commit will change nothing.
   uint64_t writes() const { return write_count_; }
 
-  // Seconds since the key was last accessed, or nullopt if there is no live value. SetIdleSeconds
-  // applies at Commit to a key Put here.
+  // Seconds since the key was last accessed, or nullopt if there is no live value; how often it was
+  // used of late, on Redis's logarithmic scale, under an LFU policy (else it means nothing). The
+  // setters apply at Commit to a key Put here.
   std::optional<uint64_t> IdleSeconds(uint32_t db, const Key& key);
+  std::optional<uint8_t> Frequency(uint32_t db, const Key& key);
   void SetIdleSeconds(uint32_t db, const Key& key, uint64_t seconds);
+  void SetFrequency(uint32_t db, const Key& key, uint8_t frequency);
 
   // Live keys of a database (keys past their deadline count until they are reclaimed). In
   // kSnapshot: at the snapshot.
@@ -171,9 +179,9 @@ class Transaction {
     uint32_t db;
     uint64_t hash;
     std::string_view key;
-    VersionPtr value;  // null: delete
-    std::optional<uint32_t> access_s;
-    Node* node = nullptr;  // the rest is filled by Commit
+    VersionPtr value;                // null: delete
+    std::optional<uint32_t> access;  // what the node's field is to be
+    Node* node = nullptr;            // the rest is filled by Commit
     Version* installed = nullptr;
     Version* old = nullptr;
     bool kept = false;  // old stays behind the installed version
@@ -224,6 +232,7 @@ class Transaction {
   bool ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
                       std::vector<ScanEntry>* page, uint64_t* next);
 
+  std::optional<uint32_t> AccessField(uint32_t db, const Key& key);
   void NoteExpired(uint32_t db, std::string_view key, const Version* version);
   void RemoveExpired();
 
@@ -242,7 +251,10 @@ class Transaction {
   void AppendToLog(Stamp stamp);
   const Keyspace* KeyspaceBefore(uint32_t db) const;
   void CountKeyChanges();
+  void CoverFresh();
   void Account();
+  void NoteAccess(const Write& w, KeyState was, KeyState is);
+  void DropReplaced();
   bool Conflict(std::string reason);
   void LatchStripes();
   void Unlatch();
@@ -255,8 +267,10 @@ class Transaction {
   bool read_only_ = false;
   bool serializable_ = false;
   bool copying_ = false;
-  bool unrecorded_ = false;   // the log does not hear of it
-  bool leave_marks_ = false;  // reads of this transaction must be marked
+  bool unrecorded_ = false;        // the log does not hear of it
+  bool leave_marks_ = false;       // reads of this transaction must be marked
+  bool evicting_ = false;          // the policy knows of what this transaction deletes
+  const Node* touched_ = nullptr;  // the last that a read noted; its write is the same use
   uint64_t client_ = 0;
   uint32_t now_s_ = 0;
   int64_t now_ms_ = 0;

@@ -138,7 +138,7 @@ void Transaction::Install(bool ordered) {
       w.node = Node::New(w.key, now_s_);
       w.keyspace->list.Insert(w.node, handle_.reclaimer());
       w.keyspace->index.Insert(w.node, w.hash, handle_.reclaimer());
-      handle_.AddUsedBytes(static_cast<int64_t>(w.node->AllocatedBytes()));
+      handle_.AddGarbageBytes(static_cast<int64_t>(w.node->AllocatedBytes()));  // dead so far
     }
     w.old = w.node->head();
     if (w.value == nullptr) {
@@ -164,10 +164,26 @@ void Transaction::Install(bool ordered) {
     store_.roots[db].store(root, std::memory_order_release);
     new_roots_.push_back({db, root, current});
   }
+  CoverFresh();
   for (auto& fresh : fresh_) {  // what a root names now belongs to the roots
     if (fresh->roots.load(std::memory_order_relaxed) != 0) static_cast<void>(fresh.release());
   }
   fresh_.clear();
+}
+
+// Keyspaces that are empty need no walk (eviction.h, V2).
+void Transaction::CoverFresh() {
+  if (unrecorded_ || store_.eviction.kind() == PolicyKind::kNone) return;
+  Eviction::Session session(store_.eviction);
+  for (auto& fresh : fresh_) {
+    if (fresh->roots.load(std::memory_order_relaxed) == 0) continue;
+    const std::optional<SpaceNumber> number = session.NewSpace();
+    if (!number) continue;  // the collector's walk will find one
+    fresh->SetEviction({.numbered = true,
+                        .number = *number,
+                        .filed_below = EvictionSpace::kEverything,
+                        .fields = store_.eviction.clock().kind()});
+  }
 }
 
 // The keys are latched and the versions still pending: nobody has seen them.
@@ -236,7 +252,7 @@ void Transaction::LinkHistory(Stamp stamp, Stamp pi, bool tracking) {
 #endif
     if (keep) {
       chain = new History{w.old, pi, chain};
-      handle_.AddUsedBytes(static_cast<int64_t>(AllocatedBytes(sizeof(History))));
+      handle_.AddGarbageBytes(static_cast<int64_t>(AllocatedBytes(sizeof(History))));
       handle_.AddVersionsKept(1);
       w.kept = true;
     }
@@ -317,17 +333,37 @@ void Transaction::CountKeyChanges() {
   }
 }
 
-// Figures, and what the collector is to look at. The keys are still latched.
+// Figures, the policy, and what the collector is to look at. The keys are still latched.
 void Transaction::Account() {
+  int64_t used_sum = 0, garbage = 0;
+  bool wake = false;
   for (Write& w : writes_) {
     if (w.installed == nullptr) continue;
+    int64_t used = 0;
     const Version& now = *w.installed;
-    const bool had_expiry = w.old != nullptr && !w.old->is_tombstone() && w.old->has_expiry();
-    handle_.AddUsedBytes(static_cast<int64_t>(now.AllocatedBytes()));
-    w.node->NoteAccess(w.access_s.value_or(now_s_));
+    const KeyState was = StateOf(w.old), is = StateOf(w.installed);
+    (is.live ? used : garbage) += static_cast<int64_t>(now.AllocatedBytes());
+    if (w.old != nullptr) {
+      const auto bytes = static_cast<int64_t>(w.old->AllocatedBytes());
+      (was.live ? used : garbage) -= bytes;
+      if (w.kept) garbage += bytes;
+    }
+#ifndef FLUXKV_PLANT_COUNT_DEAD_AS_USED
+    if (was.live != is.live) {
+      const auto bytes = static_cast<int64_t>(w.node->AllocatedBytes());
+      used += is.live ? bytes : -bytes;
+      garbage += is.live ? -bytes : bytes;
+    }
+#endif
+    if (used != 0) w.keyspace->AddLiveBytes(handle_.number(), used);
+    used_sum += used;
+    NoteAccess(w, was, is);
+    if (!evicting_)
+      wake |= store_.eviction.NoteChange(handle_.number(), w.keyspace->eviction(), w.node, w.hash,
+                                         was, is);
     if (now.has_expiry()) {
       const bool filed =
-          w.node->has(Node::kFiled) && had_expiry && w.old->expiry_ms() <= now.expiry_ms();
+          w.node->has(Node::kFiled) && was.expiry_ms != kNoExpiry && was.expiry_ms <= is.expiry_ms;
       if (!filed) {
         w.node->set(Node::kFiled);
         handle_.LeaveDeadline(now.expiry_ms(), w.hash, w.keyspace->id);
@@ -339,8 +375,37 @@ void Transaction::Account() {
     }
     if (w.old != nullptr && !w.kept) handle_.RetireVersion(w.old);
   }
-  for (const NewRoot& r : new_roots_)
+  if (used_sum != 0) handle_.AddUsedBytes(used_sum);
+  if (garbage != 0) handle_.AddGarbageBytes(garbage);
+  if (wake) store_.collector->Wake();
+  if (!new_roots_.empty()) DropReplaced();
+}
+
+// The policy sees in this one use of the key, whatever the transaction did with it.
+void Transaction::NoteAccess(const Write& w, KeyState was, KeyState is) {
+  if (!is.live) return;
+  if (w.access) {
+    w.node->NoteAccess(*w.access);
+  } else if (!was.live) {
+    w.node->NoteAccess(handle_.recorder().Fresh());
+  } else if (w.node != touched_ && !quiet_) {
+    handle_.recorder().Touch(*w.node);
+  }
+}
+
+// What no database number stands for any more is garbage for everybody but old snapshots.
+void Transaction::DropReplaced() {
+  for (const NewRoot& r : new_roots_) {
+    const Keyspace* before = r.before->keyspace;
+    if (std::find(overlay_.begin(), overlay_.end(), before) == overlay_.end()) {
+      const int64_t bytes = before->live_bytes();
+      handle_.AddUsedBytes(-bytes);
+      handle_.AddGarbageBytes(bytes);
+      if (before->eviction().numbered)
+        Eviction::Session(store_.eviction).DropSpace(before->eviction().number);  // V5
+    }
     store_.collector->DropRoot(r.db, r.before, r.root->stamp.load(std::memory_order_relaxed));
+  }
 }
 
 }  // namespace fluxkv::engine

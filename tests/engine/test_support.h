@@ -135,10 +135,11 @@ class Session {
   std::unique_ptr<Transaction> txn_;
 };
 
-// Bytes of nodes and versions alone.
+// Bytes of nodes and versions alone, garbage included.
 inline int64_t DataBytes(const Database& database) {
   const EngineStats s = database.stats();
-  return static_cast<int64_t>(s.used_bytes) - static_cast<int64_t>(s.index_bytes + s.list_bytes);
+  return static_cast<int64_t>(s.used_bytes + s.garbage_bytes) -
+         static_cast<int64_t>(s.index_bytes + s.list_bytes + s.eviction_bytes);
 }
 
 }  // namespace fluxkv::engine

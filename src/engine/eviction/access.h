@@ -78,7 +78,7 @@ class AccessClock {
   // Ticks as TickOf gives them begin here, so that what is older than the clock is not negative.
   static constexpr uint64_t kBase = uint64_t{1} << 32;
 
-  // ---- under the policy's lock
+  // ---- under the policy's lock, but for set_log_factor
   void set_kind(AccessKind kind) { kind_.store(kind, std::memory_order_relaxed); }
   void set_log_factor(uint32_t factor) { log_factor_.store(factor, std::memory_order_relaxed); }
   // Whether counters decay at all (lfu-decay-time is not 0).

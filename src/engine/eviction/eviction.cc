@@ -1,6 +1,7 @@
 #include "engine/eviction/eviction.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -159,8 +160,12 @@ bool Eviction::Session::Tidy(uint32_t now_s, size_t budget) {
   }
   if (!e.sweeping_) {
     e.looking_ = e.clock_.ticks() - e.renewed_at_ >= kRenewTicks;
-    e.sweeping_ = e.looking_ || e.voids_.pending() > e.policy_->entries() / kVoidShare + kVoidMin;
+    e.sweeping_ = e.looking_ || e.voids_.pending() > e.policy_->entries() / kVoidShare + kVoidMin ||
+                  (e.number_wanted_ && e.voids_.pending() > 0);
+    e.number_wanted_ = false;
   }
+  for (size_t filed = 0; filed < budget && !e.unfiled_.empty(); filed += kFilesAtOnce)
+    e.FileUnfiled();
   if (e.sweeping_ && e.policy_->Sweep(budget, e.looking_)) {
     e.sweeping_ = false;
     if (e.looking_) e.renewed_at_ = e.clock_.ticks();
@@ -168,12 +173,15 @@ bool Eviction::Session::Tidy(uint32_t now_s, size_t budget) {
   return !e.sweeping_ && e.unfiled_.empty();
 }
 
-std::unique_ptr<Policy> Eviction::Session::Switch(PolicyKind kind, bool volatile_only,
-                                                  uint32_t now_s) {
+std::optional<SpaceNumber> Eviction::Session::NewSpace() {
+  const std::optional<SpaceNumber> number = eviction_.voids_.NewSpace();
+  if (!number) eviction_.number_wanted_ = true;
+  return number;
+}
+
+Eviction::Former Eviction::Session::Switch(PolicyKind kind, bool volatile_only, uint32_t now_s) {
   Eviction& e = eviction_;
-  std::unique_ptr<Policy> former = std::move(e.policy_);
-  e.voids_.Clear();
-  e.unfiled_.clear();
+  Former former{std::move(e.policy_), std::exchange(e.voids_, {}), std::exchange(e.unfiled_, {})};
   e.policy_ = NewPolicy(kind, e.voids_, e.clock_);
   e.generation_.fetch_add(1, std::memory_order_relaxed);
   e.sweeping_ = false;
@@ -194,7 +202,7 @@ std::unique_ptr<Policy> Eviction::Session::Switch(PolicyKind kind, bool volatile
 PolicyFigures Eviction::Session::figures() const {
   PolicyFigures figures;
   if (eviction_.policy_ == nullptr) return figures;
-  figures.entries = eviction_.policy_->entries();
+  figures.entries = eviction_.policy_->entries() + eviction_.unfiled_.size();
   figures.void_entries = eviction_.voids_.pending();
   figures.allocated_bytes =
       eviction_.voids_.allocated_bytes() + eviction_.unfiled_.size() * sizeof(Event);

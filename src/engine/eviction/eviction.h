@@ -54,8 +54,10 @@ namespace fluxkv::engine {
 // What a keyspace has for Eviction. Changed with all latches held, read with one.
 struct EvictionSpace {
   static constexpr uint64_t kEverything = ~uint64_t{0};
+  bool numbered = false;  // else it covers nothing
   SpaceNumber number = 0;
   uint64_t filed_below = 0;
+  AccessKind fields = AccessKind::kSeconds;  // what keys left that are not filed yet
   bool Covers(uint64_t scan_hash) const { return scan_hash < filed_below; }
 };
 
@@ -85,6 +87,8 @@ class Eviction {
   bool MayEvict(const Victim& victim, KeyState is) const;
 
   class Session;
+  // What a policy that is no longer in force leaves behind.
+  struct Former;
 
   // Minutes after which a counter falls by one; 0: never, and no ageing by evictions either.
   void SetLfuDecayTime(uint32_t minutes);
@@ -139,6 +143,13 @@ class Eviction {
   uint32_t decayed_until_ = 0;  // in decay times since 1970
   uint64_t renewed_at_ = 0;     // the clock at the end of the last sweep that looked
   bool sweeping_ = false, looking_ = false;
+  bool number_wanted_ = false;  // NewSpace found none since the last sweep
+};
+
+struct Eviction::Former {
+  std::unique_ptr<Policy> policy;
+  VoidEntries voids;
+  std::deque<Event> unfiled;
 };
 
 // The lock on a policy, with the events of all threads read. Requires: V4.
@@ -162,12 +173,12 @@ class Eviction::Session {
   bool Tidy(uint32_t now_s, size_t budget);
 
   // nullopt: all numbers are in use or wait to be swept; Tidy, then try again.
-  std::optional<SpaceNumber> NewSpace() { return eviction_.voids_.NewSpace(); }
+  std::optional<SpaceNumber> NewSpace();
   void DropSpace(SpaceNumber space);  // V5
   // Puts another policy in force, with no entries and no spaces; make new spaces, which cover
   // nothing, and walk the keys (V2). Returns the former one: let it go outside of all locks, that
   // may take a while. Requires: V5.
-  std::unique_ptr<Policy> Switch(PolicyKind kind, bool volatile_only, uint32_t now_s);
+  Former Switch(PolicyKind kind, bool volatile_only, uint32_t now_s);
   PolicyFigures figures() const;
 
  private:

@@ -1,0 +1,325 @@
+// Making room: the limit under every policy, what goes first, what a change of policy, FLUSHDB and
+// SWAPDB do to that, and that memory is given back to the last byte.
+
+#include "engine/evictor.h"
+
+#include <numeric>
+
+#include "engine/collector.h"
+#include "test_support.h"
+
+namespace fluxkv::engine {
+namespace {
+
+using Room = Evictor::Room;
+
+constexpr std::array kPolicies = {PolicyKind::kRandom, PolicyKind::kLru, PolicyKind::kLfu,
+                                  PolicyKind::kArc, PolicyKind::kTtl};
+
+void Use(Database& database, PolicyKind kind, bool volatile_only = false) {
+  database.SetPolicy(kind, volatile_only);
+  database.AwaitPolicy();
+  database.Vacuum();  // until all keys are filed
+}
+
+std::string Name(size_t n) {
+  return "key:" + std::to_string(1000000 + n);
+}
+
+// Fills database `db` with `count` keys, each with a deadline far away.
+void Fill(Session& session, const Clock& clock, size_t count, uint32_t db = 0,
+          std::string_view value = "v") {
+  for (size_t i = 0; i < count; ++i)
+    session.Set(db, Name(i), value, clock.now_ms() + 3'600'000 + static_cast<int64_t>(i));
+}
+
+}  // namespace
+
+TEST_CASE("evictor: the limit holds under a flood, and memory comes back to the last byte") {
+  FLUXKV_SEEDED(seed);
+  constexpr size_t kThreads = 4, kValueMost = 4096;
+  constexpr uint64_t kLimit = 2 << 20;
+  for (const PolicyKind kind : kPolicies) {
+    CAPTURE(static_cast<int>(kind));
+    Clock clock;
+    Database database({}, clock);
+    Use(database, kind);
+    const int64_t before = DataBytes(database);
+    std::atomic<uint64_t> most{0}, refused{0};
+    RunThreads(kThreads, [&](size_t thread) {
+      Session session(database);
+      Evictor evictor(session.handle());
+      std::mt19937_64 random(seed + thread);
+      for (int i = 0; i < 8000 / kSlower; ++i) {
+        if (evictor.MakeRoom(kLimit, 0) == Room::kNone) ++refused;
+        const std::string value(random() % kValueMost, 'x');
+        session.Set(0, Name(random() % 50000), value, clock.now_ms() + 3'600'000);
+        const uint64_t used = database.used_bytes();
+        uint64_t seen = most.load();
+        while (used > seen && !most.compare_exchange_weak(seen, used)) {
+        }
+        if (random() % 4 == 0) session.Get(0, Name(random() % 50000));
+        if (random() % 16 == 0) session.Delete(0, Name(random() % 50000));
+      }
+    });
+    // One value more than room was made for, from each thread; a node and what the index and the
+    // list may have grown by.
+    CHECK(most.load() <= kLimit + kLimit / 100 + kThreads * (kValueMost + 1024) + (64u << 10));
+    CHECK(refused.load() == 0);
+    CHECK(database.stats().evicted_keys > 0);
+    Session session(database);
+    const uint64_t left = session.Count(0);
+    CHECK(left > 0);
+    CHECK(database.policy_figures().entries - database.policy_figures().void_entries == left);
+    for (size_t i = 0; i < 50000; ++i) session.Delete(0, Name(i));
+    session.LeaveEpoch();
+    database.Vacuum();
+    database.Vacuum();
+    CHECK(DataBytes(database) == before);
+    CHECK(database.stats().garbage_bytes == 0);
+  }
+}
+
+TEST_CASE("evictor: without a policy, or when nothing may go, there is no room") {
+  Clock clock;
+  Database database({}, clock);
+  Session session(database);
+  Evictor evictor(session.handle());
+  for (size_t i = 0; i < 100; ++i) session.Set(0, Name(i), "v");
+  const uint64_t used = database.used_bytes();
+  CHECK(evictor.MakeRoom(used, 0) == Room::kEnough);
+  CHECK(evictor.MakeRoom(used - 1, 0) == Room::kNone);
+  Use(database, PolicyKind::kLru, /*volatile_only=*/true);
+  CHECK(evictor.MakeRoom(used - 1, 0) == Room::kNone);
+  CHECK(session.Count(0) == 100);
+  CHECK(database.stats().evicted_keys == 0);
+  session.Set(0, Name(7), "v", clock.now_ms() + 3'600'000);
+  session.Set(0, Name(8), "v", clock.now_ms() + 3'600'000);
+  CHECK(evictor.MakeRoom(1, 0) == Room::kNone);  // they go all the same
+  CHECK(session.Count(0) == 98);
+  CHECK(session.Get(0, Name(7)) == "(absent)");
+  CHECK(session.Get(0, Name(9)) == "v");
+}
+
+TEST_CASE("evictor: LRU takes what was used longest ago, in the order of use") {
+  FLUXKV_SEEDED(seed);
+  constexpr size_t kKeys = 500;
+  Clock clock;
+  std::vector<std::string> evicted;
+  Options options;
+  options.on_evicted = [&](uint32_t, std::string_view key, Stamp) { evicted.emplace_back(key); };
+  Database recording(std::move(options), clock);
+  Session session(recording);
+  Use(recording, PolicyKind::kLru);
+  Fill(session, clock, kKeys);
+  std::vector<size_t> order(kKeys);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::mt19937_64 random(seed);
+  std::shuffle(order.begin(), order.end(), random);
+  // Reads and overwrites count alike.
+  for (const size_t i : order) {
+    if (i % 3 == 0) {
+      session.Set(0, Name(i), "w");
+    } else {
+      session.Get(0, Name(i));
+    }
+  }
+  Evictor evictor(session.handle());
+  CHECK(evictor.MakeRoom(recording.used_bytes() - 20000, 0) == Room::kEnough);
+  REQUIRE(evicted.size() > 100);
+  REQUIRE(evicted.size() < kKeys);
+  for (size_t i = 0; i < evicted.size(); ++i) REQUIRE(evicted[i] == Name(order[i]));
+}
+
+TEST_CASE("evictor: the nearest deadline goes first under volatile-ttl") {
+  Clock clock;
+  std::vector<std::string> evicted;
+  Options options;
+  options.on_evicted = [&](uint32_t, std::string_view key, Stamp) { evicted.emplace_back(key); };
+  Database database(std::move(options), clock);
+  Session session(database);
+  Use(database, PolicyKind::kTtl, true);
+  Fill(session, clock, 300);
+  session.Set(0, Name(250), "v", clock.now_ms() + 1'000'000);  // moved to the front
+  session.Set(0, Name(0), "v");                                // and this one out of it
+  Evictor evictor(session.handle());
+  CHECK(evictor.MakeRoom(database.used_bytes() - 5000, 0) == Room::kEnough);
+  REQUIRE(evicted.size() > 20);
+  CHECK(evicted[0] == Name(250));
+  for (size_t i = 1; i < evicted.size(); ++i) REQUIRE(evicted[i] == Name(i));
+}
+
+TEST_CASE("evictor: what an eviction frees counts at once, however small the values") {
+  Clock clock;
+  Database database({}, clock);
+  Session session(database);
+  Use(database, PolicyKind::kLru);
+  Fill(session, clock, 20000);
+  const uint64_t used = database.used_bytes();
+  Evictor evictor(session.handle());
+  CHECK(evictor.MakeRoom(used - used / 20, 0) == Room::kEnough);
+  const uint64_t evicted = database.stats().evicted_keys;
+  CHECK(evicted >= 500);
+  CHECK(evicted <= 2500);
+}
+
+TEST_CASE("evictor: a change of policy files what is there, and forgets the former order") {
+  Clock clock;
+  Database database({}, clock);
+  Session session(database);
+  Fill(session, clock, 20000 / kSlower);
+  session.LeaveEpoch();
+  for (const PolicyKind kind : kPolicies) {
+    CAPTURE(static_cast<int>(kind));
+    Use(database, kind);
+    session.EnterEpoch();
+    CHECK(database.policy_figures().entries == session.Count(0));
+    Evictor evictor(session.handle());
+    const uint64_t limit = database.used_bytes() - database.used_bytes() / 16;
+    CHECK(evictor.MakeRoom(limit, 0) == Room::kEnough);
+    CHECK(database.used_bytes() <= limit);
+    session.LeaveEpoch();
+  }
+  Use(database, PolicyKind::kNone);
+  CHECK(database.policy_figures().entries == 0);
+  CHECK(database.stats().eviction_bytes == 0);
+}
+
+TEST_CASE("evictor: databases that were swapped or cleared") {
+  Clock clock;
+  std::set<uint32_t> seen;
+  Options options;
+  options.on_evicted = [&](uint32_t db, std::string_view, Stamp) { seen.insert(db); };
+  Database database(std::move(options), clock);
+  Session session(database);
+  Use(database, PolicyKind::kLru);
+  for (uint32_t db = 0; db < 3; ++db) Fill(session, clock, 1000, db);
+  Transaction& txn = session.txn();
+  txn.BeginExclusive();
+  txn.SwapDatabases(0, 5);
+  txn.ClearDatabase(1);
+  REQUIRE(txn.Commit());
+  Fill(session, clock, 10, 1);
+  CHECK(database.policy_figures().entries - database.policy_figures().void_entries == 2010);
+  Evictor evictor(session.handle());
+  CHECK(evictor.MakeRoom(1, 0) == Room::kNone);  // index and list stay
+  CHECK(seen == std::set<uint32_t>{1, 2, 5});
+  for (uint32_t db : {0u, 1u, 2u, 5u}) CHECK(session.Count(db) == 0);
+  CHECK(database.stats().evicted_keys == 2010);
+}
+
+TEST_CASE("evictor: many cleared databases use up no numbers") {
+  Clock clock;
+  Database database({}, clock);
+  Session session(database);
+  Use(database, PolicyKind::kArc);
+  for (int i = 0; i < 70000 / kSlower; ++i) {
+    session.Set(0, "k", "v");
+    session.txn().BeginExclusive();
+    session.txn().ClearDatabase(0);
+    session.Finish();
+  }
+  session.Set(0, "k", "v");
+  session.LeaveEpoch();
+  database.Vacuum();
+  session.EnterEpoch();
+  const PolicyFigures figures = database.policy_figures();
+  CHECK(figures.entries - figures.void_entries == 1);
+}
+
+TEST_CASE("evictor: the collector goes down to a limit that fell") {
+  Clock clock;
+  std::atomic<int64_t> limit{0};
+  Options options;
+  options.memory_limit = &limit;
+  Database database(std::move(options), clock);
+  Use(database, PolicyKind::kLfu);
+  Session session(database);
+  Fill(session, clock, 20000, 0, std::string(100, 'x'));
+  session.LeaveEpoch();
+  limit = static_cast<int64_t>(database.used_bytes() / 2);
+  database.Vacuum();
+  CHECK(database.used_bytes() <= static_cast<uint64_t>(limit.load()));
+  session.EnterEpoch();
+  CHECK(session.Count(0) > 5000);
+}
+
+TEST_CASE("evictor: what snapshots hold back is garbage, and evicts nobody") {
+  Clock clock;
+  Database database({}, clock);
+  Session session(database), reader(database);
+  Use(database, PolicyKind::kLru);
+  Fill(session, clock, 1000, 0, std::string(1000, 'x'));
+  const auto live_bytes = [&] {
+    return DataBytes(database) - static_cast<int64_t>(database.stats().garbage_bytes);
+  };
+  const int64_t live = live_bytes();
+  REQUIRE(reader.txn().BeginSnapshot(Isolation::kSnapshot, true));
+  Fill(session, clock, 1000, 0, std::string(1000, 'y'));
+  CHECK(live_bytes() == live);
+  CHECK(database.stats().garbage_bytes >= 1000u * 1000);
+  Evictor evictor(session.handle());
+  CHECK(evictor.MakeRoom(database.used_bytes(), 0) == Room::kEnough);
+  CHECK(session.Count(0) == 1000);
+  const std::string seventh = Name(7);
+  CHECK(Text(reader.txn().Get(0, Key(seventh))) == std::string(1000, 'x'));
+  REQUIRE(reader.txn().Commit());
+  reader.LeaveEpoch();
+  session.LeaveEpoch();
+  database.Vacuum();
+  CHECK(database.stats().garbage_bytes == 0);
+  CHECK(live_bytes() == live);
+}
+
+TEST_CASE("evictor: idle times and frequencies, as the policy keeps them") {
+  Clock clock;
+  Database database({}, clock);
+  Session session(database);
+  Transaction& txn = session.txn();
+  const auto put = [&](std::string_view key, auto set) {
+    const Key k(key);
+    session.Latch(0, k);
+    txn.Put(0, k, NewValue("v"));
+    set(k);
+    session.Finish();
+  };
+  for (const PolicyKind kind : {PolicyKind::kNone, PolicyKind::kLru, PolicyKind::kArc}) {
+    CAPTURE(static_cast<int>(kind));
+    Use(database, kind);
+    session.Reenter();
+    put("a", [&](const Key& k) { txn.SetIdleSeconds(0, k, 1000); });
+    put("b", [](const Key&) {});
+    txn.BeginRead();
+    const uint64_t idle = txn.IdleSeconds(0, Key("a")).value();
+    CHECK(idle >= 900);
+    CHECK(idle <= 1100);
+    CHECK(txn.IdleSeconds(0, Key("b")).value() <= 2);
+    CHECK_FALSE(txn.IdleSeconds(0, Key("none")).has_value());
+    session.Finish();
+    session.Get(0, "a");
+    txn.BeginRead();
+    CHECK(txn.IdleSeconds(0, Key("a")).value() <= 2);
+    session.Finish();
+  }
+  Use(database, PolicyKind::kLfu);
+  session.Reenter();
+  put("a", [&](const Key& k) { txn.SetFrequency(0, k, 100); });
+  put("new", [](const Key&) {});
+  txn.BeginRead();
+  CHECK(txn.Frequency(0, Key("a")).value() == 100);
+  CHECK(txn.Frequency(0, Key("new")).value() == kFrequencyInitial);
+  session.Finish();
+  // A value that is read and written back is one use.
+  database.SetLfuLogFactor(0);
+  session.Reenter();
+  const Key k("new");
+  session.Latch(0, k);
+  CHECK(txn.Get(0, k) != nullptr);
+  txn.Put(0, k, NewValue("w"));
+  session.Finish();
+  txn.BeginRead();
+  CHECK(txn.Frequency(0, k).value() == kFrequencyInitial + 1);
+  session.Finish();
+}
+
+}  // namespace fluxkv::engine
