@@ -90,7 +90,9 @@ std::unique_ptr<Parked> Dispatcher::Run(Session& session, Arguments arguments,
 
 bool Dispatcher::Admit(Session& session, const Command* command, Arguments arguments,
                        resp::Writer& reply) {
-  const std::string refusal = Refusal(session, command, arguments);
+  std::string refusal = Refusal(session, command, arguments);
+  if (refusal.empty()) [[likely]]
+    refusal = MakeRoom(session, *command, arguments);
   if (!refusal.empty()) [[unlikely]] {
     if (command == nullptr && LooksLikeHttp(arguments[0])) {
       session.close_after_reply = true;
@@ -122,9 +124,6 @@ std::string Dispatcher::Refusal(const Session& session, const Command* command,
   if (services_.stats.loading.load(std::memory_order_relaxed) && (command->flags & kLoading) == 0)
       [[unlikely]]
     return std::string(errors::kLoading);
-  if (settings.maxmemory_bytes.load(std::memory_order_relaxed) != 0 &&
-      DeniedWhenFull(session, *command) && IsOutOfMemory()) [[unlikely]]
-    return std::string(errors::kOom);
   if (log_.admission() >= engine::CommitLog::Admission::kRefused) [[unlikely]] {
     if (Writes(session, *command)) return RefusedByLog(log_.failure());
   }
@@ -167,9 +166,19 @@ void Dispatcher::NoteDependencies(Session& session) const {
   session.newest_stamp = std::max(session.newest_stamp, session.reply_stamp);
 }
 
-bool Dispatcher::IsOutOfMemory() const {
-  int64_t limit = services_.config.settings().maxmemory_bytes.load(std::memory_order_relaxed);
-  return services_.database.used_bytes() > static_cast<uint64_t>(limit);
+std::string Dispatcher::MakeRoom(const Session& session, const Command& command,
+                                 Arguments arguments) {
+  const int64_t limit = services_.config.settings().maxmemory_bytes.load(std::memory_order_relaxed);
+  if (limit == 0 || !DeniedWhenFull(session, command)) [[likely]]
+    return {};
+  // One value may go over the limit; many may not (EXEC, MSET).
+  constexpr size_t kFewArguments = 8;
+  uint64_t bytes = &command == exec_ ? session.queue_bytes : 0;
+  if (arguments.size() > kFewArguments) {
+    for (std::string_view argument : arguments) bytes += argument.size();
+  }
+  const auto room = loop_.evictor.MakeRoom(static_cast<uint64_t>(limit), bytes);
+  return room == engine::Evictor::Room::kNone ? std::string(errors::kOom) : std::string();
 }
 
 void Dispatcher::Queue(Session& session, const Command& command, Arguments arguments,
@@ -217,7 +226,7 @@ void Dispatcher::Execute(Context& context) {
   txn.set_quiet(context.session.no_touch);
   switch (context.command->scope) {
     case Scope::kNone:
-      context.command->handler(context);
+      ExecuteAlone(context);
       break;
     case Scope::kRead:
       ExecuteRead(context);
@@ -235,6 +244,14 @@ void Dispatcher::Execute(Context& context) {
       break;
   }
   SendEvents(services_, loop_);
+}
+
+void Dispatcher::ExecuteAlone(Context& context) {
+  const bool pending = services_.database.policy_pending();
+  context.command->handler(context);
+  // CONFIG SET, or EXEC with one in it: what comes next finds the new policy.
+  if (!pending && services_.database.policy_pending()) [[unlikely]]
+    loop_.handle.AwaitPolicy();
 }
 
 void Dispatcher::ExecuteRead(Context& context) {

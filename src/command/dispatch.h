@@ -59,7 +59,8 @@ class Dispatcher {
   std::string Refusal(const Session& session, const Command* command, Arguments arguments) const;
   void Refuse(Session& session, const Command* command, std::string_view error,
               resp::Writer& reply);
-  bool IsOutOfMemory() const;
+  // Makes room for a command that adds data; the refusal when there is none, empty else.
+  std::string MakeRoom(const Session& session, const Command& command, Arguments arguments);
   bool DeniedWhenFull(const Session& session, const Command& command) const;
   // Whether it changes keys, or is EXEC and a queued command does.
   bool Writes(const Session& session, const Command& command) const;
@@ -69,6 +70,7 @@ class Dispatcher {
                                resp::Writer& reply);
   // Runs the handler in the transaction that its scope asks for, to its commit.
   void Execute(Context& context);
+  void ExecuteAlone(Context& context);
   void ExecuteRead(Context& context);
   void ExecuteWrite(Context& context);
   void ExecuteAtSnapshot(Context& context);

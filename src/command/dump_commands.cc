@@ -6,8 +6,10 @@
 #include "command/arguments.h"
 #include "command/context.h"
 #include "command/errors.h"
+#include "command/services.h"
 #include "command/table.h"
 #include "command/value_support.h"
+#include "config/config.h"
 #include "config/notify_flags.h"
 #include "types/dump.h"
 #include "types/string_value.h"
@@ -25,7 +27,7 @@ struct RestoreOptions {
   bool replace = false;
   bool absolute = false;
   std::optional<int64_t> idle_seconds;
-  std::optional<int64_t> frequency;  // checked, not kept: frequencies are the eviction's own
+  std::optional<int64_t> frequency;
 };
 
 bool ReadIdle(Context& c, size_t argument, RestoreOptions* o) {
@@ -104,9 +106,11 @@ void Restore(Context& c) {
     DeleteAndNotify(c, key);
   } else {
     c.txn.Put(c.db(), key, types::NewString(value.bytes, deadline_ms));
-    if (o.idle_seconds) {
+    const bool frequencies = c.services.config.settings().tracks_frequencies();
+    if (o.idle_seconds && !frequencies)
       c.txn.SetIdleSeconds(c.db(), key, static_cast<uint64_t>(*o.idle_seconds));
-    }
+    if (o.frequency && frequencies)
+      c.txn.SetFrequency(c.db(), key, static_cast<uint8_t>(*o.frequency));
     c.Notify(config::kNotifyNew, "new", key.bytes);
     c.Notify(config::kNotifyGeneric, "restore", key.bytes);
   }

@@ -39,6 +39,19 @@ void AddAllocator(const MemoryTotals& memory, InfoText* info) {
   info->Add("mem_fragmentation_bytes", Difference(memory.rss_bytes, memory.used_bytes));
 }
 
+// The eviction policy's own figures; the last five are ARC's, and LFU's of its two lists.
+void AddPolicy(const Services& services, const MemoryTotals& memory, InfoText* info) {
+  const engine::PolicyFigures policy = services.database.policy_figures();
+  info->Add("mem_eviction_policy", memory.policy_bytes);
+  info->Add("eviction_entries", policy.entries);
+  info->Add("eviction_void_entries", policy.void_entries);
+  info->AddFixed("eviction_arc_p", policy.target, 1);
+  info->Add("eviction_once", policy.once);
+  info->Add("eviction_again", policy.again);
+  info->Add("eviction_ghosts_once", policy.ghosts_once);
+  info->Add("eviction_ghosts_again", policy.ghosts_again);
+}
+
 }  // namespace
 
 void InfoMemory(const Services& services, InfoText* info) {
@@ -63,7 +76,10 @@ void InfoMemory(const Services& services, InfoText* info) {
   AddWithHuman("maxmemory", static_cast<uint64_t>(limit), info);
   info->Add("maxmemory_policy", services.config.Text("maxmemory-policy"));
   AddAllocator(memory, info);
-  info->Add("mem_not_counted_for_evict", 0);
+  info->Add("mem_not_counted_for_evict", memory.garbage_bytes + memory.retired_bytes);
+  info->Add("mem_garbage", memory.garbage_bytes);
+  info->Add("mem_retired", memory.retired_bytes);
+  AddPolicy(services, memory, info);
   info->Add("mem_replication_backlog", 0);
   info->Add("mem_total_replication_buffers", 0);
   info->Add("mem_clients_slaves", 0);

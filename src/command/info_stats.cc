@@ -56,8 +56,8 @@ void InfoStats(const Services& services, InfoText* info) {
   info->Add("expired_stale_perc", "0.00");
   info->Add("expired_time_cap_reached_count", 0);
   info->Add("expire_cycle_cpu_milliseconds", 0);
-  info->Add("evicted_keys", 0);
-  info->Add("evicted_clients", 0);
+  info->Add("evicted_keys", services.database.stats().evicted_keys);
+  info->Add("evicted_clients", stats.evicted_clients.load(std::memory_order_relaxed));
   info->Add("total_eviction_exceeded_time", 0);
   info->Add("current_eviction_exceeded_time", 0);
   info->Add("keyspace_hits", Total(stats, &LoopStats::keyspace_hits));

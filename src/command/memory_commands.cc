@@ -100,6 +100,9 @@ void MemoryStats(Context& c) {
   map.Add("aof.buffer", 0);
   map.Add("lua.caches", 0);
   map.Add("functions.caches", 0);
+  map.Add("garbage", memory.garbage_bytes);
+  map.Add("retired", memory.retired_bytes);
+  map.Add("overhead.policy", memory.policy_bytes);
   map.Add("overhead.total", memory.overhead_bytes);
   map.Add("keys.count", keys);
   map.Add("keys.bytes-per-key", keys == 0 ? 0 : memory.used_bytes / keys);

@@ -25,9 +25,7 @@ const engine::Version* Inspect(Context& c) {
 }
 
 bool FrequenciesTracked(const Context& c) {
-  config::EvictionPolicy policy = c.services.config.settings().policy();
-  return policy == config::EvictionPolicy::kAllkeysLfu ||
-         policy == config::EvictionPolicy::kVolatileLfu;
+  return c.services.config.settings().tracks_frequencies();
 }
 
 void ObjectEncoding(Context& c) {
@@ -59,7 +57,7 @@ void ObjectIdletime(Context& c) {
 void ObjectFreq(Context& c) {
   if (Inspect(c) == nullptr) return;
   if (FrequenciesTracked(c)) {
-    return c.reply.Error("ERR access frequencies are kept for eviction only and cannot be read");
+    return c.reply.Integer(c.txn.Frequency(c.db(), c.Key(kKeyArgument)).value_or(0));
   }
   c.reply.Error(
       "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "

@@ -104,7 +104,11 @@ MemoryTotals ReadMemory(const Services& services) {
   engine::EngineStats engine = services.database.stats();
   memory.used_bytes = engine.used_bytes;
   memory.peak_bytes = std::max(memory.used_bytes, Load(services.stats.peak_used_bytes));
-  memory.overhead_bytes = std::min(memory.used_bytes, engine.index_bytes + engine.list_bytes);
+  memory.overhead_bytes =
+      std::min(memory.used_bytes, engine.index_bytes + engine.list_bytes + engine.eviction_bytes);
+  memory.garbage_bytes = engine.garbage_bytes;
+  memory.retired_bytes = engine.retired_bytes;
+  memory.policy_bytes = engine.eviction_bytes;
   memory.rss_bytes = services.server.resident_bytes();
   memory.system_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * PageBytes();
   memory.clients = TotalsOf(services.clients);

@@ -55,6 +55,9 @@ struct MemoryTotals {
   uint64_t used_bytes = 0;      // of the data: what maxmemory bounds
   uint64_t peak_bytes = 0;      // the most that used_bytes has been
   uint64_t overhead_bytes = 0;  // of used_bytes: not keys and values
+  uint64_t garbage_bytes = 0;   // not of used_bytes: to be unlinked, or held back by snapshots
+  uint64_t retired_bytes = 0;   // not of used_bytes: unlinked, not yet freed
+  uint64_t policy_bytes = 0;    // of used_bytes: the eviction policy's
   uint64_t rss_bytes = 0;
   uint64_t system_bytes = 0;
   // Of the allocator; equal to rss_bytes if it keeps no such figures.

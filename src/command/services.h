@@ -17,6 +17,7 @@
 #include "command/stopwatch.h"
 #include "config/config.h"
 #include "engine/database.h"
+#include "engine/evictor.h"
 #include "engine/handle.h"
 #include "engine/transaction.h"
 
@@ -60,10 +61,11 @@ struct Services {
 class LoopState {
  public:
   LoopState(uint32_t number, engine::Handle& handle, LoopStats& stats)
-      : number(number), handle(handle), txn(handle), stats(stats) {}
+      : number(number), handle(handle), txn(handle), evictor(handle), stats(stats) {}
   const uint32_t number;
   engine::Handle& handle;
   engine::Transaction txn;
+  engine::Evictor evictor;
   LoopStats& stats;
   std::vector<engine::LatchKey> latch_keys;  // scratch
   struct PendingEvent {

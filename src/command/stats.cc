@@ -39,6 +39,7 @@ void LoopStats::Reset() {
 void ServerStats::Reset() {
   for (auto& loop : loops) loop->Reset();
   peak_used_bytes.store(0, std::memory_order_relaxed);
+  evicted_clients.store(0, std::memory_order_relaxed);
   acl_denied_auth.store(0, std::memory_order_relaxed);
 }
 

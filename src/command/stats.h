@@ -88,6 +88,7 @@ struct ServerStats {
   std::string run_id;  // 40 hex digits
   std::vector<std::unique_ptr<LoopStats>> loops;
   std::atomic<uint64_t> peak_used_bytes{0};
+  std::atomic<uint64_t> evicted_clients{0};
   std::atomic<uint64_t> acl_denied_auth{0};
   // instantaneous_* of INFO: sampled by the server every 100 ms.
   std::atomic<uint64_t> ops_per_second{0}, input_bytes_per_second{0}, output_bytes_per_second{0};

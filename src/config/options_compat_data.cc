@@ -12,8 +12,6 @@ constexpr std::string_view kSanitize[] = {"no", "yes", "clients"};
 constexpr Option kRows[] = {
     Int("maxmemory-samples", 1, 64, "5"),
     Int("maxmemory-eviction-tenacity", 0, 100, "10"),
-    Int("lfu-log-factor", 0, kInt32Max, "10"),
-    Int("lfu-decay-time", 0, kInt32Max, "1"),
     Bool("activerehashing", true),
     Bool("jemalloc-bg-thread", true),
     Bool("lazyfree-lazy-eviction", false),

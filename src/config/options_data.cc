@@ -26,9 +26,25 @@ constexpr Option kMemoryRows[] = {
      .fallback = "noeviction",
      .values = kPolicies,
      .field = &Settings::maxmemory_policy,
-     .comment =
-         "Policy at the limit, by Redis's names; this version refuses writes there, whatever the "
-         "policy."},
+     .comment = "What goes when the limit is reached, by Redis's names."},
+    {.name = "memory.lfu_log_factor",
+     .redis_name = "lfu-log-factor",
+     .type = Type::kInt,
+     .flags = kRuntime,
+     .low = 0,
+     .high = kInt32Max,
+     .fallback = "10",
+     .field = &Settings::lfu_log_factor,
+     .comment = "How much slower a frequency (LFU) grows the higher it is."},
+    {.name = "memory.lfu_decay_time",
+     .redis_name = "lfu-decay-time",
+     .type = Type::kInt,
+     .flags = kRuntime,
+     .low = 0,
+     .high = kInt32Max,
+     .fallback = "1",
+     .field = &Settings::lfu_decay_minutes,
+     .comment = "Minutes after which an unused key's frequency (LFU) falls by one; 0: never."},
     {.name = "memory.maxmemory_clients",
      .redis_name = "maxmemory-clients",
      .type = Type::kMemoryOrPercent,
@@ -37,7 +53,8 @@ constexpr Option kMemoryRows[] = {
      .high = kInt64Max,
      .fallback = "0",
      .field = &Settings::maxmemory_clients,
-     .comment = "Accepted, no effect in this version: client buffers are bounded one by one."},
+     .comment = "Memory that all clients may take; the largest are closed beyond it. \"5%\": of "
+                "maxmemory."},
 };
 
 constexpr Option kOtherRows[] = {

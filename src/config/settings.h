@@ -65,9 +65,11 @@ struct Settings {
   Number requirepass_set{0};  // 1 when a password is needed; the text is Config::requirepass()
   Number proto_max_bulk_bytes{0};
   Number query_buffer_bytes_max{0};
-  Number log_level{0};               // a LogLevel
-  Number maxmemory_bytes{0};         // 0: no limit
-  Number maxmemory_policy{0};        // an EvictionPolicy
+  Number log_level{0};         // a LogLevel
+  Number maxmemory_bytes{0};   // 0: no limit
+  Number maxmemory_policy{0};  // an EvictionPolicy
+  Number lfu_log_factor{0};
+  Number lfu_decay_minutes{0};       // 0: frequencies never fall
   Number maxmemory_clients{0};       // bytes; below 0: that many percent of maxmemory; 0: no limit
   Number notify_flags{0};            // NotifyFlag bits
   Number slowlog_slower_than_us{0};  // below 0: off
@@ -87,6 +89,10 @@ struct Settings {
 
   EvictionPolicy policy() const {
     return static_cast<EvictionPolicy>(maxmemory_policy.load(std::memory_order_relaxed));
+  }
+  // Whether nodes hold frequencies instead of times.
+  bool tracks_frequencies() const {
+    return policy() == EvictionPolicy::kAllkeysLfu || policy() == EvictionPolicy::kVolatileLfu;
   }
   Durability durability() const {
     return static_cast<Durability>(durability_mode.load(std::memory_order_relaxed));

@@ -109,6 +109,58 @@ Status LoadData(Durability& durability, SignalWaiter& signals, bool* reload) {
   return status;
 }
 
+// By the texts of maxmemory-policy.
+std::pair<engine::PolicyKind, bool> PolicyOf(config::EvictionPolicy policy) {
+  using enum config::EvictionPolicy;
+  switch (policy) {
+    case kVolatileLru:
+      return {engine::PolicyKind::kLru, true};
+    case kVolatileLfu:
+      return {engine::PolicyKind::kLfu, true};
+    case kVolatileRandom:
+      return {engine::PolicyKind::kRandom, true};
+    case kVolatileTtl:
+      return {engine::PolicyKind::kTtl, true};
+    case kVolatileArc:
+      return {engine::PolicyKind::kArc, true};
+    case kAllkeysLru:
+      return {engine::PolicyKind::kLru, false};
+    case kAllkeysLfu:
+      return {engine::PolicyKind::kLfu, false};
+    case kAllkeysRandom:
+      return {engine::PolicyKind::kRandom, false};
+    case kAllkeysArc:
+      return {engine::PolicyKind::kArc, false};
+    case kNoEviction:
+      break;
+  }
+  return {engine::PolicyKind::kNone, false};
+}
+
+// Hands the options about memory to the engine, now and whenever they change.
+void FollowMemoryOptions(config::Config& config, engine::Database& database) {
+  const config::Settings& settings = config.settings();
+  const auto policy = [&](const std::string&) {
+    const auto [kind, volatile_only] = PolicyOf(settings.policy());
+    database.SetPolicy(kind, volatile_only);
+    return Status();
+  };
+  const auto factor = [&](const std::string&) {
+    database.SetLfuLogFactor(static_cast<uint32_t>(settings.lfu_log_factor.load()));
+    return Status();
+  };
+  const auto decay = [&](const std::string&) {
+    database.SetLfuDecayTime(static_cast<uint32_t>(settings.lfu_decay_minutes.load()));
+    return Status();
+  };
+  static_cast<void>(policy({}));
+  static_cast<void>(factor({}));
+  static_cast<void>(decay({}));
+  config.OnChange("memory.policy", policy);
+  config.OnChange("memory.lfu_log_factor", factor);
+  config.OnChange("memory.lfu_decay_time", decay);
+}
+
 int Run(config::Config& config, const std::vector<std::string>& notes) {
   const config::StartOptions& start = config.start();
   // In memory only, the directory need not be there.
@@ -150,7 +202,14 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
     command::PublishKeyspaceEvent(pubsub, config.settings().notify(), db, config::kNotifyExpired,
                                   "expired", key, stamp);
   };
+  options.on_evicted = [&](uint32_t db, std::string_view key, engine::Stamp stamp) {
+    command::PublishKeyspaceEvent(pubsub, config.settings().notify(), db, config::kNotifyEvicted,
+                                  "evicted", key, stamp);
+  };
+  options.memory_limit = &config.settings().maxmemory_bytes;
   engine::Database database(std::move(options), clock);
+  FollowMemoryOptions(config, database);
+  database.set_background_eviction(false);
   command::ClientRegistry clients;
   command::SlowLog slowlog(config.settings().slowlog_entries_max);
   command::LatencyMonitor latency;
@@ -181,6 +240,8 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
     server.Join();
     return FailLogged(log, status);
   }
+  database.set_background_eviction(true);
+  if (config.settings().maxmemory_bytes.load() > 0) database.Vacuum();  // it may be too much
   stats.loading.store(false);
   log.Notice("fluxkv {} is ready to accept connections", kVersion);
   Notify(config, log, "STATUS=Ready to accept connections\nREADY=1\n");

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "command/client_eviction.h"
 #include "engine/handle.h"
 #include "server/process.h"
 #include "server/sockets.h"
@@ -183,6 +184,8 @@ bool Server::Refused(const NewSocket& socket) {
 void Server::OnTick() {
   acceptor_.OnTick();
   SampleFigures();
+  const uint64_t evicted = command::EvictClients(*services_);
+  if (evicted > 0) services_->stats.evicted_clients.fetch_add(evicted, kRelaxed);
 }
 
 // Rates over the last 16 ticks, as Redis's instantaneous metrics.

@@ -28,7 +28,7 @@ TEST_CASE("GET: globs, several patterns, aliases, hidden names, ours") {
   CHECK(by_name.count("maxmemory-clients") == 1);
   CHECK(by_name["bind"] == "127.0.0.1 -::1");
   CHECK(by_name.count("memory.maxmemory") == 0);
-  CHECK(config->Get({"memory.*"}).size() == 3);
+  CHECK(config->Get({"memory.*"}).size() == 5);
   CHECK(config->Get({"memory.policy"})[0].second == "noeviction");
   CHECK(config->Get({"threads"})[0].second == "0");
   // A section's name is enough to mean ours.
