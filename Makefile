@@ -58,7 +58,7 @@ object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),
 PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 
-.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench bench-durability clean
+.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench bench-durability bench-memory soak clean
 help:            ## this list
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
@@ -101,6 +101,16 @@ bench: deps-test ## side by side with Debian's redis-server; options in BENCH=
 bench-durability: deps-test ## what the log and snapshots cost, beside redis-server with fsync always
 	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server
 	bench/durability.py $(BENCH)
+
+bench-memory: deps-test ## what a memory limit holds and costs, beside redis-server
+	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server
+	bench/memory.py $(BENCH)
+
+SOAK_SECONDS ?= 600
+soak: deps-test  ## memory limit under churn for SOAK_SECONDS (600), then a storm of expiring keys
+	@$(MAKE) build/fluxkv build/bench/load
+	bench/memory.py --only accounting,limit --check --seconds $(SOAK_SECONDS)
+	bench/expiry_storm.py
 
 clean:           ## remove build/
 	rm -rf build
