@@ -75,7 +75,7 @@ TEST_CASE("eviction policies: LRU over many buckets stays at the tail of the pla
   std::map<uint64_t, uint64_t> used;              // key to time
   std::set<std::pair<uint64_t, uint64_t>> order;  // (time, key)
   const size_t room = 20000 / kSlower;
-  for (uint64_t i = 0; i < 20 * room; ++i) {
+  for (uint64_t i = 0; i < 8 * room; ++i) {
     const uint64_t key = std::min(random() % (2 * room), random() % (4 * room));
     if (!cache.Has(key) && cache.size() >= room) {
       const uint64_t victim = cache.Evict().value();
@@ -264,7 +264,7 @@ TEST_CASE("eviction policies: LFU takes the lowest of the list whose turn it is"
       const uint64_t key = std::min(random() % (3 * room), random() % (6 * room));
       const bool known = cache.Has(key);
       if (!known && cache.size() >= room) {
-        if (room <= 200 || i % 16 == 0) {
+        if (room <= 200 || i % 64 == 0) {
           check_eviction();
         } else {
           cache.Evict();
