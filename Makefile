@@ -58,7 +58,7 @@ object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),
 PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 
-.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools lint format isolation bench bench-durability bench-memory soak clean
+.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools plants lint format isolation bench bench-durability bench-memory soak clean
 help:            ## this list
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
@@ -87,6 +87,9 @@ isolation: deps-test ## long isolation runs: ISOLATION_SECONDS (600) each
 
 crash: deps-test ## the server killed and started again CRASH_CYCLES (50) times in each mode
 	@CRASH_CYCLES=$(CRASH_CYCLES) scripts/run-tests.py long-crash
+
+plants: deps-test ## every planted bug, those too that `make test` leaves out for time's sake
+	@scripts/run-tests.py plant
 
 lint: deps-test  ## format, include arrows, headers compile alone, files named in docs exist
 	@scripts/run-tests.py lint

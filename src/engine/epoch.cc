@@ -4,6 +4,14 @@
 
 namespace fluxkv::engine {
 
+namespace {
+#ifdef FLUXKV_PLANT_EPOCH_SHORT_GRACE
+constexpr uint64_t kGrace = 1;
+#else
+constexpr uint64_t kGrace = 3;  // epoch.h says why
+#endif
+}  // namespace
+
 Epochs::~Epochs() {
   for (const Slot& slot : slots_) CHECK(!slot.taken.load(std::memory_order_relaxed));
   for (const Retired& r : orphans_) r.free(r.object);
@@ -80,11 +88,11 @@ void Reclaimer::AdoptOrphans() {
 void Reclaimer::Collect() {
   // A thread that is alone moves the epoch through the whole grace at once;
   // others go one step a visit.
-  for (uint64_t i = 0; i < Epochs::kGrace && epochs_.TryAdvance(); ++i) {
+  for (uint64_t i = 0; i < kGrace && epochs_.TryAdvance(); ++i) {
   }
   uint64_t epoch = epochs_.current();
   size_t freed_bytes = 0;
-  while (first_ < retired_.size() && retired_[first_].epoch + Epochs::kGrace <= epoch) {
+  while (first_ < retired_.size() && retired_[first_].epoch + kGrace <= epoch) {
     const Retired& r = retired_[first_++];
     freed_bytes += r.bytes;
     r.free(r.object);

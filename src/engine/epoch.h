@@ -9,7 +9,7 @@
 //
 // E1. The global epoch moves from g to g+1 only when every thread inside an epoch has published g.
 // E2. What a thread retires is stamped with the global epoch read after the unlinking, and freed
-//     when the global epoch has moved at least kGrace past it.
+//     when the global epoch has moved at least kGrace (3) past it.
 // E3. A thread touches shared memory only between Enter and Leave.
 // Why kGrace is 3 and not the usual 2: the unlinking store may still be in the store buffer when
 // the epoch is read. While the unlinker is inside epoch e the global epoch is at most e+1, so a
@@ -42,11 +42,6 @@ struct Retired {
 class Epochs {
  public:
   static constexpr uint64_t kOutside = 0;
-#ifdef FLUXKV_PLANT_EPOCH_SHORT_GRACE
-  static constexpr uint64_t kGrace = 1;
-#else
-  static constexpr uint64_t kGrace = 3;
-#endif
 
   Epochs() = default;
   ~Epochs();  // Requires: no Reclaimer is left
