@@ -48,9 +48,7 @@ class Epochs {
   Epochs(const Epochs&) = delete;
   Epochs& operator=(const Epochs&) = delete;
 
-  uint64_t current() const {
-    return global_.load(std::memory_order_seq_cst);
-  }
+  uint64_t current() const { return global_.load(std::memory_order_seq_cst); }
 
  private:
   friend class Reclaimer;
