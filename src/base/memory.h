@@ -1,11 +1,13 @@
 // Allocation with the size that the allocator really takes, so that used_memory counts what is used
 // and not what was asked for.
 //
-// What holds a key's place (node, index, list) lives as long as the key and comes from an arena of
-// its own; versions, which every overwrite replaces, come from the threads' arenas. So old values
-// leave whole ranges behind when they go, not holes between the nodes: giving back a hole breaks
-// up its huge page, and what lives in the rest of it pays for that at every access (measured after
-// a million keys were overwritten at another length: 18 of 200 MB on huge pages, now 165 of 185).
+// What holds a key's place lives longer than its versions, which every overwrite replaces, and
+// comes from arenas of its own: one for nodes, which live as long as their key, one for index and
+// list, whose parts outlive many keys; versions come from the threads' arenas. So each leaves whole
+// ranges behind when it goes, and not holes between others that stay. Giving back a hole breaks up
+// its huge page, and what lives in the rest of it pays for that at every access (measured after a
+// million keys were overwritten at another length: 18 of 200 MB on huge pages, now 165 of 185); a
+// hole that is too small to give back is lost.
 //
 // Threads: any.
 #pragma once
@@ -48,13 +50,17 @@ inline void Free(void* memory, size_t size) {
 #endif
 }
 
-// The same for what holds a key's place . `alignment` is a power of two.
+// The same for nodes, and for index and list; FreePlace is for both. `alignment` is a power of two.
 #ifdef FLUXKV_JEMALLOC
+void* AllocateNode(size_t size);
 void* AllocatePlace(size_t size, size_t alignment = 16);
 inline void FreePlace(void* memory, size_t size) {
   sdallocx(memory, size, MALLOCX_TCACHE_NONE);
 }
 #else
+inline void* AllocateNode(size_t size) {
+  return Allocate(size);
+}
 inline void* AllocatePlace(size_t size, size_t alignment = 16) {
   void* memory = std::aligned_alloc(alignment, (size + alignment - 1) & ~(alignment - 1));
   if (memory == nullptr) [[unlikely]]
@@ -66,7 +72,7 @@ inline void FreePlace(void* memory, size_t size) {
 }
 #endif
 
-// A base for classes whose objects are made by new and hold keys' places.
+// A base for classes of index and list whose objects are made by new.
 struct InPlaceArena {
   static void* operator new(size_t size) { return AllocatePlace(size); }
   static void operator delete(void* memory, size_t size) { FreePlace(memory, size); }

@@ -25,7 +25,7 @@ namespace fluxkv::engine {
 class Node {
  public:
   static Node* New(std::string_view key, uint32_t access_s) {
-    void* memory = AllocatePlace(sizeof(Node) + key.size());
+    void* memory = AllocateNode(sizeof(Node) + key.size());
     Node* node = new (memory) Node(static_cast<uint32_t>(key.size()), access_s);
     if (!key.empty()) std::memcpy(node->bytes(), key.data(), key.size());
     return node;

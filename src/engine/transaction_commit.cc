@@ -348,13 +348,15 @@ void Transaction::Account() {
       (was.live ? used : garbage) -= bytes;
       if (w.kept) garbage += bytes;
     }
-#ifndef FLUXKV_PLANT_COUNT_DEAD_AS_USED
+#ifdef FLUXKV_PLANT_COUNT_DEAD_AS_USED
+    if (!was.live && is.live) {
+#else
     if (was.live != is.live) {
+#endif
       const auto bytes = static_cast<int64_t>(w.node->AllocatedBytes());
       used += is.live ? bytes : -bytes;
       garbage += is.live ? -bytes : bytes;
     }
-#endif
     if (used != 0) w.keyspace->AddLiveBytes(handle_.number(), used);
     used_sum += used;
     NoteAccess(w, was, is);

@@ -104,7 +104,7 @@ TEST_CASE("eviction queue: a few keys against a scan") {
   AgainstScan(seed + 1, 300, 1, 40000 / kSlower);
 }
 
-TEST_CASE("eviction queue: many buckets against a scan") {
+TEST_CASE("eviction queue: many buckets against a scan [slow]") {
   FLUXKV_SEEDED(seed);
   AgainstScan(seed, 6000, 3, 16000 / kSlower);
   AgainstScan(seed + 1, 12000, 1, 16000 / kSlower);

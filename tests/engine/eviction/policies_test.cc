@@ -68,7 +68,7 @@ TEST_CASE("eviction policies: LRU takes the victims of the plain model") {
   SameVictims<LruModel>(PolicyKind::kLru, seed + 2, 1000, 3000, 40000 / kSlower);
 }
 
-TEST_CASE("eviction policies: LRU over many buckets stays at the tail of the plain model") {
+TEST_CASE("eviction policies: LRU over many buckets stays at the tail of the plain model [slow]") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
   EvictionCache cache(PolicyKind::kLru);
@@ -227,7 +227,7 @@ TEST_CASE("eviction policies: ARC learns how many keys seen once to keep") {
 
 // ---- LFU
 
-TEST_CASE("eviction policies: LFU takes the lowest of the list whose turn it is") {
+TEST_CASE("eviction policies: LFU takes the lowest of the list whose turn it is [slow]") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
   for (const size_t room : {5ul, 200ul, 5000ul / kSlower}) {
@@ -471,7 +471,7 @@ TEST_CASE("eviction policies: there is a victim at once when all keys were used 
   }
 }
 
-TEST_CASE("eviction policies: memory for each key") {
+TEST_CASE("eviction policies: memory for each key [slow]") {
   constexpr size_t kRoom = 100000;
   const std::map<PolicyKind, double> limits = {{PolicyKind::kLru, 10.5},
                                                {PolicyKind::kLfu, 14},
