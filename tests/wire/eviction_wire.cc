@@ -52,7 +52,8 @@ TEST_CASE("eviction: the limit holds under each policy, by evicting") {
     CHECK(keys > 100);
     CHECK(keys < 1000 * 12);
     CHECK(Number(wire.client, "stats", "evicted_keys") > evicted_before);
-    CHECK(Number(wire.client, "memory", "eviction_entries") >= keys);
+    // The collector evicts too: a few may go, or be in its hands, between the two answers.
+    CHECK(Number(wire.client, "memory", "eviction_entries") + 64 >= keys);
     REQUIRE(wire.client.Do({"CONFIG", "SET", "maxmemory-policy", "noeviction"}) == "OK");
   }
 }
