@@ -11,7 +11,6 @@
 
 Figures that matter are ratios of one run; a busy machine moves the absolute ones.
 """
-import argparse
 import os
 import re
 import shutil
@@ -21,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from sidebyside import LOAD, ROOT, Server
+from sidebyside import LOAD, ROOT, Server, parser
 
 REDIS = ["build/peers/redis-server", "--save", ""]
 ALWAYS = ["--appendonly", "yes", "--appendfsync", "always"]
@@ -214,7 +213,7 @@ def start(options):
         }
         for name, command in commands.items():
             server = command()
-            fill_once(server, options.keys)
+            server.set_all(options.keys)
             if name in ("rdb", "snapshot"):
                 cli(server, "SAVE")
             cli(server, "SHUTDOWN", "NOSAVE")
@@ -234,29 +233,11 @@ def start(options):
         shutil.rmtree(home)
 
 
-def fill_once(server, keys):
-    """Every key once, in a scrambled order."""
-    with subprocess.Popen(["redis-cli", "-p", str(server.port), "--pipe"], stdin=subprocess.PIPE,
-                          stdout=subprocess.DEVNULL) as pipe:
-        for first in range(0, keys, 10000):
-            numbers = (i * 7919 % keys for i in range(first, min(first + 10000, keys)))
-            pipe.stdin.write("".join(f"*3\r\n$3\r\nSET\r\n$16\r\nkey:{n:012d}\r\n$64\r\n{'x' * 64}\r\n"
-                                     for n in numbers).encode())
-        pipe.stdin.close()
-
-
 MEASUREMENTS = {f.__name__: f for f in (sets, relaxed, readers, snapshot, start)}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--keys", type=int, default=1_000_000)
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of requests")
-    parser.add_argument("--threads", type=int, default=1, help="fluxkv's event loops")
-    parser.add_argument("--only", default=",".join(MEASUREMENTS))
-    parser.add_argument("--ours", default="build/fluxkv")
-    options = parser.parse_args()
+    options = parser(__doc__, ",".join(MEASUREMENTS), MEASUREMENTS).parse_args()
     os.chdir(ROOT)
     for name in options.only.split(","):
         MEASUREMENTS[name](options)

@@ -10,7 +10,6 @@
 
 Figures that matter are ratios of one run; a busy machine moves the absolute ones.
 """
-import argparse
 import os
 import random
 import socket
@@ -18,7 +17,7 @@ import statistics
 import sys
 import time
 
-from sidebyside import ROOT, Server
+from sidebyside import ROOT, Server, parser
 
 REDIS = ["build/peers/redis-server", "--save", ""]
 
@@ -64,8 +63,7 @@ def accounting(options):
     server = ours(options)
     pipe = Pipe(server)
     before = pipe.info("used_memory"), pipe.info("allocator_allocated")
-    for first in range(0, options.keys, 1000):
-        pipe.set_all([(key(i * 7919 % options.keys), b"x" * 64) for i in range(first, first + 1000)])
+    server.set_all(options.keys)
     used, allocated = pipe.info("used_memory") - before[0], pipe.info("allocator_allocated") - before[1]
     print(f"{options.keys} keys: used_memory grew by {used}, the allocator by {allocated}: {used / allocated:.3f} of it")
     options.expect(abs(used / allocated - 1) <= 0.05, "used_memory within 5 % of the allocator's figure")
@@ -113,10 +111,8 @@ def resident(options):
         words = ["--maxmemory", "128mb"]
         server = (Server(name, [*command, *words]) if command[0] == REDIS[0] else
                   ours(options, "--maxmemory-policy", command[0], *words))
-        pipe = Pipe(server)
-        for first in range(0, 2_000_000, 1000):
-            pipe.set_all([(key(i * 7919 % 2_000_000), b"x" * 64) for i in range(first, first + 1000)])
-        kept[name] = int(pipe.ask("DBSIZE")[1:])
+        server.set_all(2_000_000)
+        kept[name] = int(Pipe(server).ask("DBSIZE")[1:])
         server.stop()
         print(f"{name}: {kept[name]} keys in 128 MB, {(128 << 20) / kept[name]:.1f} B a key, "
               f"{kept[name] / kept['redis allkeys-lru']:.3f} of redis", flush=True)
@@ -143,17 +139,11 @@ MEASUREMENTS = {f.__name__: f for f in (accounting, limit, resident, gets)}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--keys", type=int, default=1_000_000)
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of requests")
-    parser.add_argument("--threads", type=int, default=1, help="fluxkv's event loops")
-    parser.add_argument("--only", default=",".join(MEASUREMENTS))
-    parser.add_argument("--ours", default="build/fluxkv")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=int, default=0, help="begins again, with the next seed, until so long has passed")
-    parser.add_argument("--check", action="store_true", help="ends with 1 when a bound was passed")
-    options = parser.parse_args()
+    arguments = parser(__doc__, ",".join(MEASUREMENTS), MEASUREMENTS)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--seconds", type=int, default=0, help="begins again, with the next seed, until so long has passed")
+    arguments.add_argument("--check", action="store_true", help="ends with 1 when a bound was passed")
+    options = arguments.parse_args()
     failed = []
     options.expect = lambda holds, what: None if holds else failed.append(what)
     os.chdir(ROOT)

@@ -71,20 +71,24 @@ class Server:
     def resident_bytes(self):
         return int(open(f"/proc/{self.process.pid}/statm").read().split()[1]) * PAGE
 
+    def set_all(self, keys, size=VALUE_BYTES, step=7919):
+        """Every key once, in an order scrambled by the prime `step`."""
+        with subprocess.Popen(["redis-cli", "-p", str(self.port), "--pipe"], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL) as pipe:
+            tail = f"${size}\r\n{'x' * size}\r\n"
+            for first in range(0, keys, 10000):
+                numbers = (i * step % keys for i in range(first, min(first + 10000, keys)))
+                pipe.stdin.write("".join(f"*3\r\n$3\r\nSET\r\n$16\r\nkey:{n:012d}\r\n{tail}"
+                                         for n in numbers).encode())
+            pipe.stdin.close()
+        if pipe.returncode:
+            sys.exit(f"filling {self.name} failed")
+
     def fill(self, keys):
-        """Every key in a scrambled order, then each overwritten at another length. Returns resident bytes a key."""
+        """Every key, then each overwritten at another length. Returns resident bytes a key."""
         before = self.resident_bytes()
-        for step, size in ((7919, VALUE_BYTES // 2 + 7), (104729, VALUE_BYTES)):
-            with subprocess.Popen(["redis-cli", "-p", str(self.port), "--pipe"], stdin=subprocess.PIPE,
-                                  stdout=subprocess.DEVNULL) as pipe:
-                tail = f"${size}\r\n{'x' * size}\r\n"
-                for first in range(0, keys, 10000):
-                    numbers = (i * step % keys for i in range(first, min(first + 10000, keys)))
-                    pipe.stdin.write("".join(f"*3\r\n$3\r\nSET\r\n$16\r\nkey:{n:012d}\r\n{tail}"
-                                             for n in numbers).encode())
-                pipe.stdin.close()
-            if pipe.returncode:
-                sys.exit(f"filling {self.name} failed")
+        self.set_all(keys, VALUE_BYTES // 2 + 7)
+        self.set_all(keys, VALUE_BYTES, 104729)
         return (self.resident_bytes() - before) / keys
 
     def load(self, workload, keys, scale, seed):
@@ -121,15 +125,20 @@ def compare(servers, workload, options):
     print(f"{line}{ratio[0]:12.2f}{ratio[1]:8.2f}", flush=True)
 
 
+def parser(doc, only, choices):
+    """The options that all measurements here have; `only` is what is measured if nothing is said."""
+    result = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--rounds", type=int, default=3)
+    result.add_argument("--keys", type=int, default=1_000_000)
+    result.add_argument("--scale", type=float, default=1.0, help="multiplies the number of requests")
+    result.add_argument("--threads", type=int, default=1, help="fluxkv's event loops")
+    result.add_argument("--only", default=only, help=" ".join(choices))
+    result.add_argument("--ours", default="build/fluxkv")
+    return result
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--keys", type=int, default=1_000_000)
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of requests")
-    parser.add_argument("--threads", type=int, default=1, help="fluxkv's event loops")
-    parser.add_argument("--only", default=DEFAULT, help=" ".join(WORKLOADS))
-    parser.add_argument("--ours", default="build/fluxkv")
-    options = parser.parse_args()
+    options = parser(__doc__, DEFAULT, WORKLOADS).parse_args()
     os.chdir(ROOT)
     redis = ["build/peers/redis-server", "--save", ""]
     ours = redis if options.ours == redis[0] else [options.ours, "--threads", str(options.threads), "--durability", "none"]

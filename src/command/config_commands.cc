@@ -55,6 +55,7 @@ void ConfigSet(Context& c) {
 
 void ConfigResetStat(Context& c) {
   c.services.stats.Reset();
+  c.services.database.ResetCounts();
   c.reply.Ok();
 }
 

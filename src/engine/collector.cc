@@ -166,7 +166,7 @@ bool Collector::expiring() const {
 
 int64_t Collector::WaitMs() const {
   if (more_is_due_ || buried_ < pass_end_ || deadlines_.sweeping()) return 0;
-  if (walking() || more_to_evict_ || !policy_is_tidy_) return 0;
+  if (walking() || evicting() || !policy_is_tidy_) return 0;
   const auto* interval = store_.options.vacuum_interval_ms;
   int64_t wait =
       interval == nullptr ? kIntervalMsDefault : interval->load(std::memory_order_relaxed);
@@ -181,6 +181,7 @@ void Collector::Turn() {
   more_is_due_ = Expire();
   if (buried_ == pass_end_ && !vacuuming_ && PassIsDue()) BeginPass(/*look_at_held=*/false);
   Bury();
+  backlog_.store(garbage_.size() - buried_, std::memory_order_relaxed);
   if (!more_is_due_) Sweep();
   if (policy_.kind != PolicyKind::kNone) {
     WalkForPolicy();
@@ -200,15 +201,15 @@ Vacuumed Collector::TurnsForVacuum() {
   const int64_t until_ms = store_.clock.Tick();
   do {
     Turn();
-  } while (!stop_ && expiring() && deadlines_.next_ms() <= until_ms);
+  } while (!stop_ &&
+           ((expiring() && deadlines_.next_ms() <= until_ms) || walking() || !policy_is_tidy_));
   vacuuming_ = true;
   while (!stop_ && buried_ < pass_end_) Turn();
   TakeInboxes();  // the tombstones of what expired
   BeginPass(/*look_at_held=*/true);
   do {
     Turn();
-  } while (!stop_ && (buried_ < pass_end_ || deadlines_.sweeping() || walking() || more_to_evict_ ||
-                      !policy_is_tidy_));
+  } while (!stop_ && (buried_ < pass_end_ || deadlines_.sweeping()));
   vacuuming_ = false;
   return GivenSince(before);
 }

@@ -72,7 +72,9 @@ class Collector {
   // Requires: no key latched.
   bool AwaitPolicy();
   bool policy_pending() const { return policy_wanted_.load(std::memory_order_relaxed); }
-  void set_evicting(bool on) { evicting_.store(on, std::memory_order_relaxed); }
+  void set_may_evict(bool on) { may_evict_.store(on, std::memory_order_relaxed); }
+  // Whether the collector has not got down to the limit yet.
+  bool evicting() const { return more_to_evict_.load(std::memory_order_relaxed); }
   // Dead nodes that it has taken from the inboxes and could look at now.
   size_t backlog() const { return backlog_.load(std::memory_order_relaxed); }
   // Whether keys are still to be filed with the policy.
@@ -198,7 +200,7 @@ class Collector {
 
   std::unique_ptr<Evictor> evictor_;
   WantedPolicy policy_;  // in force
-  bool more_to_evict_ = false, policy_is_tidy_ = true;
+  bool policy_is_tidy_ = true;
   int64_t policy_measured_at_ms_ = 0;
 
   uint64_t versions_freed_ = 0, keys_buried_ = 0;
@@ -215,7 +217,7 @@ class Collector {
   std::vector<HashIndex::Entry> unfiled_;
 
   std::atomic<size_t> backlog_{0};
-  std::atomic<bool> evicting_{true};
+  std::atomic<bool> may_evict_{true}, more_to_evict_{false};
   std::atomic<bool> walking_{false};
   std::atomic<bool> policy_wanted_{false};  // another than that in force; set with mutex_ held
   mutable std::mutex mutex_;

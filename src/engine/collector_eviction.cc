@@ -136,14 +136,17 @@ void Collector::TidyPolicy() {
 }
 
 void Collector::EvictToLimit() {
-  more_to_evict_ = false;
   const auto* limit = store_.options.memory_limit;
   const int64_t bytes = limit == nullptr ? 0 : limit->load(std::memory_order_relaxed);
-  if (bytes <= 0 || !evicting_.load(std::memory_order_relaxed) || store_.ExpiryPaused()) return;
-  if (store_.log.admission() != CommitLog::Admission::kOpen) return;  // as for other writers
-  Handle::Scope in_epoch(*handle_);
-  more_to_evict_ =
-      evictor_->Evict(static_cast<uint64_t>(bytes), kEvictMost) == Evictor::Room::kMore;
+  // As for other writers: not while writes are paused, nor while the log takes none.
+  const bool may = bytes > 0 && may_evict_.load(std::memory_order_relaxed) &&
+                   !store_.ExpiryPaused() && store_.log.admission() == CommitLog::Admission::kOpen;
+  bool more = false;
+  if (may) {
+    Handle::Scope in_epoch(*handle_);
+    more = evictor_->Evict(static_cast<uint64_t>(bytes), kEvictMost) == Evictor::Room::kMore;
+  }
+  more_to_evict_.store(more, std::memory_order_relaxed);
 }
 
 PolicyFigures Collector::policy_figures() const {

@@ -37,7 +37,14 @@ bool Database::policy_pending() const {
   return store_->collector->policy_pending();
 }
 void Database::set_background_eviction(bool on) {
-  store_->collector->set_evicting(on);
+  store_->collector->set_may_evict(on);
+}
+bool Database::evicting() const {
+  return store_->collector->evicting();
+}
+void Database::ResetCounts() {
+  store_->expired_keys.store(0, std::memory_order_relaxed);
+  store_->evicted_keys.store(0, std::memory_order_relaxed);
 }
 void Database::AwaitPolicy() {
   store_->collector->AwaitPolicy();

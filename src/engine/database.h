@@ -108,6 +108,7 @@ class Database {
   DatabaseStats database_stats(uint32_t db) const;
   EngineStats stats() const;
   uint64_t used_bytes() const;  // cheap enough for every write
+  void ResetCounts();           // expired_keys and evicted_keys, for CONFIG RESETSTAT
   // What the policy makes of its keys; not cheap. Requires: inside an epoch.
   PolicyFigures policy_figures() const;
   // Asks for another eviction policy; it is in force soon (AwaitPolicy). From any thread.
@@ -118,6 +119,8 @@ class Database {
   // Whether the collector evicts down to memory_limit (true). Not while data is loaded: the log
   // does not hear of it then.
   void set_background_eviction(bool on);
+  // Whether the collector has not got down to memory_limit yet, with keys left that may go.
+  bool evicting() const;
   // As Redis means them; any thread.
   void SetLfuLogFactor(uint32_t factor);
   void SetLfuDecayTime(uint32_t minutes);

@@ -2,14 +2,14 @@
 // until what is used is within the limit. Every loop has one, and the collector.
 //
 //   Evictor evictor(handle);
-//   if (evictor.MakeRoom(limit) == Evictor::Room::kNone) ...  // -OOM
+//   if (evictor.MakeRoom(limit, 0) == Evictor::Room::kNone) ...  // -OOM
 //
 // R1. What counts against the limit is used_bytes: what a new reader can find. A deleted key counts
 //     as garbage at once, so that nobody evicts twice because the collector has not come by.
 // R2. One call evicts at most kVictimsMost keys (some milliseconds); the caller goes on then, and
 //     the next one continues, as does the collector. Values up to 64 KB need far fewer.
-// R3. Garbage that evictions leave is bounded: who evicts while much of it waits for the collector
-//     gives it some time, as long as that helps.
+// R3. Who evicts while many dead nodes wait for the collector gives it a millisecond or two first,
+//     so that they do not pile up faster than it can unlink them.
 //
 // Threads: its handle's.
 // Errors:  none; without room the caller changes nothing.
@@ -29,7 +29,7 @@ class Evictor {
  public:
   enum class Room : uint8_t {
     kEnough,
-    kMore,  // there is more to evict than was asked for
+    kMore,  // not done: so many were evicted, or keys are still being filed
     kNone,  // over the limit, and nothing can go
   };
 

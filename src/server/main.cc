@@ -241,7 +241,11 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
     return FailLogged(log, status);
   }
   database.set_background_eviction(true);
-  if (config.settings().maxmemory_bytes.load() > 0) database.Vacuum();  // it may be too much
+  if (config.settings().maxmemory_bytes.load() > 0) {
+    do {  // what was loaded may be over the limit
+      database.Vacuum();
+    } while (database.evicting());
+  }
   stats.loading.store(false);
   log.Notice("fluxkv {} is ready to accept connections", kVersion);
   Notify(config, log, "STATUS=Ready to accept connections\nREADY=1\n");

@@ -14,9 +14,9 @@
 //     a live version, and a deadline if only volatile keys are wanted. The one exception is V3.
 //     A node is unlinked only when it is not filed.
 // V2. A space covers the keys whose ScanHash is below `filed_below`. It is raised with all
-//     latches held, after the keys in between were filed; a keyspace made while a policy is in
-//     force covers everything. So a change of policy files the keys that are there a page at a
-//     time.
+//     latches held, after the keys in between were filed; one that begins empty while a policy is
+//     in force covers everything, if there is a number for it. So a change of policy files the
+//     keys that are there a page at a time, and so are those of a loaded database.
 // V3. A victim is no longer filed. Its evictor asks MayEvict under the key's latch: if so, it
 //     deletes the key without NoteChange and says NoteEvicted later; if not (somebody changed
 //     the key since, and said so), it leaves the key alone and says PutBack.
