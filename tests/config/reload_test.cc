@@ -9,6 +9,7 @@
 
 #include "config_test_support.h"
 #include "temp_dir.h"
+#include "tests/slower.h"
 
 namespace fluxkv::config {
 namespace {
@@ -321,12 +322,12 @@ TEST_CASE("RELOAD, SET and REWRITE wait for each other, GET for none") {
     }
   });
   std::thread writer([&] {
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < 300 / kSlower; ++i) {
       CHECK(server.config->Set({{"maxmemory", std::to_string(i)}, {"timeout", "1"}}).ok());
-      if (i % 20 == 0) CHECK(server.config->Rewrite().ok());
+      if (i % 10 == 0) CHECK(server.config->Rewrite().ok());
     }
   });
-  for (int i = 0; i < 300; ++i) CHECK(server.config->Reload().ok());
+  for (int i = 0; i < 300 / kSlower; ++i) CHECK(server.config->Reload().ok());
   writer.join();
   stop = true;
   reader.join();

@@ -15,6 +15,7 @@
 #include "config/toml_depth.h"
 #include "config_test_support.h"
 #include "temp_dir.h"
+#include "tests/slower.h"
 
 namespace fluxkv::config {
 namespace {
@@ -151,7 +152,7 @@ TEST_CASE("REWRITE: any text that CONFIG SET takes comes back the same") {
   CAPTURE(seed);
   std::mt19937 random(seed);
   const std::string letters = "ab\"\"''\\\\\n\r\t#=[].u0{} \x01\x7f";
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 200 / kSlower; ++i) {
     std::string text;
     for (size_t size = random() % 12; text.size() < size;)
       text += letters[random() % letters.size()];
@@ -362,7 +363,7 @@ TEST_CASE("overrides: any damage is an error of one line, or good values") {
       "[]{}\"'=.,#\n\\ \x00\xff\x7f"
       "0ax-",
       20);
-  for (int i = 0; i < 2000; ++i) {
+  for (int i = 0; i < 2000 / kSlower; ++i) {
     std::string text = whole;
     for (size_t changes = 1 + random() % 4; changes > 0; --changes) {
       size_t at = random() % text.size();
@@ -385,7 +386,7 @@ TEST_CASE("overrides: any damage is an error of one line, or good values") {
     ErrorWith(dir, text);
   }
   // A write that a loss of power cut short, had it not been atomic.
-  for (size_t size = 0; size < whole.size(); ++size) ErrorWith(dir, whole.substr(0, size));
+  for (size_t size = 0; size < whole.size(); size += kSlower) ErrorWith(dir, whole.substr(0, size));
 }
 
 }  // namespace

@@ -25,18 +25,12 @@
 #include "engine/handle.h"
 #include "engine/store.h"
 #include "engine/transaction.h"
+#include "tests/slower.h"
 
 #undef CHECK
 #include <doctest/doctest.h>
 
 namespace fluxkv::engine {
-
-// ThreadSanitizer makes everything ten times slower; tests that run many rounds divide by this.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-inline constexpr int kSlower = 8;
-#else
-inline constexpr int kSlower = 1;
-#endif
 
 inline uint64_t TestSeed() {
   if (const char* given = std::getenv("FLUXKV_SEED"); given != nullptr)

@@ -29,7 +29,6 @@
 
 namespace fluxkv::persist {
 
-using engine::kSlower;
 using engine::TestSeed;
 
 inline constexpr uint32_t kTestDatabases = 4;

@@ -20,7 +20,6 @@
 
 namespace fluxkv::persist {
 
-using engine::kSlower;
 using engine::TestSeed;
 
 inline constexpr uint64_t kTestLogId = 0x1122334455667788;

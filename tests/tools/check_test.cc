@@ -306,7 +306,7 @@ TEST_CASE("check: random damage; a start says the same, and accepts what was rep
   const auto names = good->List(kTestDirectory);
   REQUIRE(names.ok());
   int repaired = 0;
-  for (int i = 0; i < 60 / engine::kSlower; ++i) {
+  for (int i = 0; i < 60 / kSlower; ++i) {
     auto files = good->Kill();
     std::set<std::string> damaged;
     for (uint64_t times = 1 + random() % 3; times > 0; --times) {
