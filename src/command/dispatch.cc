@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "base/parse.h"
 #include "command/context.h"
 #include "command/errors.h"
@@ -24,6 +25,13 @@ bool WritesOrPublishes(const Command& command) {
 
 bool ChangesKeys(const Command& command) {
   return (command.flags & kWrite) != 0 || command.scope == Scope::kExclusive;
+}
+
+// About what an argument takes as a key or as a value: with the node or the version around it, and
+// half of what a key takes in the index, in the list and at the eviction policy.
+uint64_t RoomOf(std::string_view argument) {
+  constexpr size_t kAround = 24, kElsewhere = 24;
+  return AllocatedBytes(argument.size() + kAround) + kElsewhere;
 }
 
 }  // namespace
@@ -173,9 +181,14 @@ std::string Dispatcher::MakeRoom(const Session& session, const Command& command,
     return {};
   // One value may go over the limit; many may not (EXEC, MSET).
   constexpr size_t kFewArguments = 8;
-  uint64_t bytes = &command == exec_ ? session.queue_bytes : 0;
-  if (arguments.size() > kFewArguments) {
-    for (std::string_view argument : arguments) bytes += argument.size();
+  uint64_t bytes = 0;
+  if (&command == exec_) {
+    for (const QueuedCommand& queued : session.queue) {
+      if ((queued.command->flags & kDenyOom) == 0) continue;
+      for (const std::string& argument : queued.arguments) bytes += RoomOf(argument);
+    }
+  } else if (arguments.size() > kFewArguments) {
+    for (std::string_view argument : arguments) bytes += RoomOf(argument);
   }
   const auto room = loop_.evictor.MakeRoom(static_cast<uint64_t>(limit), bytes);
   return room == engine::Evictor::Room::kNone ? std::string(errors::kOom) : std::string();
