@@ -2,12 +2,12 @@
 // and not what was asked for.
 //
 // What holds a key's place lives longer than its versions, which every overwrite replaces, and
-// comes from arenas of its own: one for nodes, which live as long as their key, one for index and
-// list, whose parts outlive many keys; versions come from the threads' arenas. So each leaves whole
-// ranges behind when it goes, and not holes between others that stay. Giving back a hole breaks up
-// its huge page, and what lives in the rest of it pays for that at every access (measured after a
-// million keys were overwritten at another length: 18 of 200 MB on huge pages, now 165 of 185); a
-// hole that is too small to give back is lost.
+// comes from arenas of its own: one for nodes, which live as long as their key, one for the
+// segments and blocks of index and list, which outlive many keys; versions come from the threads'
+// arenas. So each leaves whole ranges behind when it goes, and not holes between others that stay.
+// Giving back a hole breaks up its huge page, and what lives in the rest of it pays for that at
+// every access (measured after a million keys were overwritten at another length: 18 of 200 MB on
+// huge pages, now 165 of 185); a hole that is too small to give back is lost.
 //
 // Threads: any.
 #pragma once

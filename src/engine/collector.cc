@@ -182,7 +182,7 @@ void Collector::Turn() {
   if (buried_ == pass_end_ && !vacuuming_ && PassIsDue()) BeginPass(/*look_at_held=*/false);
   Bury();
   backlog_.store(garbage_.size() - buried_, std::memory_order_relaxed);
-  if (!more_is_due_) Sweep();
+  if (!more_is_due_ || vacuuming_) Sweep();
   if (policy_.kind != PolicyKind::kNone) {
     WalkForPolicy();
     TidyPolicy();
@@ -285,7 +285,8 @@ void Collector::FreeDroppedRoots() {
     handle_->reclaimer().Retire(d.root, sizeof(RootVersion),
                                 [](void* p) { delete static_cast<RootVersion*>(p); });
     if (keyspace->roots.fetch_sub(1) != 1) continue;
-    if (keyspace->keys_with_expiry() > deadlines_.size() / 4) sweep_at_ = 0;  // what it leaves
+    if (keyspace->keys_with_expiry() > deadlines_.size() / 4)
+      LookAtAllDeadlines();  // what it leaves
     keys_buried_ += keyspace->keys();
     versions_freed_ += keyspace->keys();
     ForgetNodesOf(keyspace);

@@ -1,6 +1,7 @@
 // The collector: one thread that does what writers leave. It buries dead keys (tombstones that
 // nobody can see past, nodes that never got a version), frees versions that a snapshot held back,
-// deletes expired keys in order of their deadline, frees keyspaces that FLUSHDB dropped, changes
+// deletes expired keys in order of their deadline (in batches, within which the order is another),
+// frees keyspaces that FLUSHDB dropped, changes
 // the eviction policy and files keys with a new one.
 //
 // It works in turns of a few milliseconds: what is due comes first, then burying, then the sweep of
@@ -18,8 +19,8 @@
 //     not learn at its commit that somebody wrote the key since, when the key was absent before.
 // G5. A node may be closed while it is on its list, together with a neighbour; it is retired when
 //     its own turn comes, and the list is the last to know it.
-// G6. A batch holds the latches of at most kBatch keys, and does nothing under them that waits but
-//     for a latch inside list or index.
+// G6. A batch holds the latches of at most kBatch keys, and waits under them only for what a writer
+//     waits for under its own: the mutexes of watches and commits, latches inside list and index.
 //
 // Files: collector.cc (the thread, dropped keyspaces), collector_expiry.cc, collector_bury.cc,
 // collector_eviction.cc.
@@ -128,6 +129,11 @@ class Collector {
   Keyspace* LatchBatch(uint32_t db, std::span<const Deadlines::Entry> batch);
   // Goes on with the sweep that takes stale entries out of the queue, or begins one if it is time.
   void Sweep();
+  // The next sweep comes at once; if one is under way, another after it.
+  void LookAtAllDeadlines() {
+    sweep_at_ = 0;
+    sweep_again_ = deadlines_.sweeping();
+  }
   void SweepEntries(std::vector<Deadlines::Entry>* entries);
   // Whether the entry is to stay. Requires: its key is latched.
   bool StillWanted(const Deadlines::Entry& entry, const Keyspace& keyspace);
@@ -186,6 +192,7 @@ class Collector {
 
   Deadlines deadlines_;
   size_t sweep_at_ = 0;                     // so many entries begin a sweep
+  bool sweep_again_ = false;                // as soon as this sweep ends
   size_t filed_in_turn_ = 0;                // entries that came in since the last turn
   std::atomic<size_t> filed_deadlines_{0};  // a figure
 
@@ -194,7 +201,10 @@ class Collector {
   std::vector<Garbage> held_;
   Stamp oldest_seen_ = 0, safe_seen_ = 0;
   bool held_for_log_ = false;  // something in held_ waits for the log
-  int64_t passed_at_ms_ = 0, held_looked_at_ms_ = 0;
+  bool passing_ = false;       // between BeginPass and the end of it
+  int64_t passed_at_ms_ = 0;
+  bool looking_at_held_ = false;  // in this pass
+  int64_t held_look_next_ms_ = 0;
   bool more_is_due_ = false;
   bool vacuuming_ = false;  // no pass begins but the one that was asked for
 

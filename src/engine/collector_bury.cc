@@ -1,6 +1,7 @@
 // Burying: what is dead leaves index and list, what snapshots held back is freed.
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "engine/collector.h"
@@ -36,18 +37,20 @@ void Collector::BeginPass(bool look_at_held) {
   const int64_t now_ms = store_.clock.now_ms();
   const Stamp oldest = store_.snapshots.Oldest(), safe = store_.log.safe();
   const bool changed = oldest != oldest_seen_ || (held_for_log_ && safe != safe_seen_);
-  if (look_at_held || now_ms - held_looked_at_ms_ >= kHeldLookMs ||
-      (changed && held_.size() < kHeldMany)) {
+  looking_at_held_ =
+      look_at_held || now_ms >= held_look_next_ms_ || (changed && held_.size() < kHeldMany);
+  if (looking_at_held_) {
     oldest_seen_ = oldest;
     safe_seen_ = safe;
     held_for_log_ = false;
-    held_looked_at_ms_ = now_ms;
     garbage_.insert(garbage_.end(), held_.begin(), held_.end());
     held_.clear();
+    if (held_.capacity() > kHeldMany) held_ = {};
   }
   passed_at_ms_ = now_ms;
   before_pass_ = Given();
   pass_end_ = garbage_.size();
+  passing_ = true;
 }
 
 void Collector::Bury() {
@@ -57,10 +60,13 @@ void Collector::Bury() {
     BuryBatch();
     if (!too_many && expiring() && deadlines_.next_ms() <= store_.clock.Tick()) break;
   }
-  if (buried_ == pass_end_) {
+  if (buried_ == pass_end_ && std::exchange(passing_, false)) {
+    const int64_t now_ms = store_.clock.now_ms();
+    // What takes long to look at is looked at less often.
+    if (looking_at_held_)
+      held_look_next_ms_ = now_ms + std::max(kHeldLookMs, 4 * (now_ms - passed_at_ms_));
     const Vacuumed given = GivenSince(before_pass_);
     if (given.versions + given.keys > 0) passed_ = given;
-    before_pass_ = Given();
   }
   if (buried_ < garbage_.size() / 2) return;
   garbage_.erase(garbage_.begin(), garbage_.begin() + static_cast<ptrdiff_t>(buried_));
@@ -104,15 +110,21 @@ void Collector::RetireClosed(Node* node) {
 
 void Collector::ForgetNodesOf(const Keyspace* keyspace) {
   garbage_.erase(garbage_.begin(), garbage_.begin() + static_cast<ptrdiff_t>(buried_));
+  pass_end_ -= buried_;
   buried_ = 0;
   const auto of_it = [&](const Garbage& g) {
     if (g.keyspace != keyspace) return false;
     if (g.node->head() == Node::Closed()) RetireClosed(g.node);  // the keyspace knows it no more
     return true;
   };
-  std::erase_if(garbage_, of_it);
+  // What came after the pass began stays after its end.
+  const auto end = garbage_.begin() + static_cast<ptrdiff_t>(pass_end_);
+  garbage_.erase(std::remove_if(end, garbage_.end(), of_it), garbage_.end());
+  const auto pass_end = garbage_.begin() + static_cast<ptrdiff_t>(pass_end_);
+  const auto kept_end = std::remove_if(garbage_.begin(), pass_end, of_it);
+  pass_end_ = static_cast<size_t>(kept_end - garbage_.begin());
+  garbage_.erase(kept_end, pass_end);
   std::erase_if(held_, of_it);
-  pass_end_ = garbage_.size();
 }
 
 // ---- Versions that snapshots held back

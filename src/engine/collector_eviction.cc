@@ -62,6 +62,7 @@ void Collector::FollowPolicy() {
       store_.eviction_bytes.store(0, std::memory_order_relaxed);
       policy_is_tidy_ = true;
       more_to_evict_ = false;
+      walking_.store(false, std::memory_order_release);  // the former policy's
     }
   }
   if (policy_.kind != PolicyKind::kNone) WalkForPolicy();

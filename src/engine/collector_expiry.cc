@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "base/check.h"
 #include "engine/collector.h"
@@ -110,8 +111,8 @@ void Collector::ExpireBatch(std::span<const Deadlines::Entry> batch) {
 
 // Deadlines that were moved about and keys that were deleted leave entries behind. When there are
 // twice as many entries as a sweep left, or a database with many was dropped, the next sweep looks
-// at all, some a turn: then each key with a deadline has one, at that deadline, and nothing else
-// has any, but for what came in meanwhile.
+// at all, some a turn: then each key with a deadline has one at that deadline (two at the most, if
+// it had moved), and nothing else has any, but for what came in meanwhile.
 void Collector::Sweep() {
   if (!deadlines_.sweeping()) {
     if (deadlines_.size() < std::max(sweep_at_, kSweepMin)) return;
@@ -122,9 +123,10 @@ void Collector::Sweep() {
     moved_.clear();
     seen += deadlines_.SweepArray([&](auto* entries) { SweepEntries(entries); });
     for (const auto& e : moved_) deadlines_.Add(e);
-    if (expiring() && deadlines_.next_ms() <= store_.clock.Tick()) return;
+    if (expiring() && deadlines_.next_ms() <= store_.clock.Tick()) break;
   }
-  if (!deadlines_.sweeping()) sweep_at_ = 2 * deadlines_.size();
+  if (!deadlines_.sweeping())
+    sweep_at_ = std::exchange(sweep_again_, false) ? 0 : 2 * deadlines_.size();
 }
 
 void Collector::SweepEntries(std::vector<Deadlines::Entry>* entries) {

@@ -33,11 +33,12 @@ void Deadlines::Add(const Entry& entry) {
   if (arrays_.empty()) return Push(&arrays_[entry], entry);
   auto at = arrays_.upper_bound(entry);
   at = at == arrays_.begin() ? BeginEarlier(at, entry) : std::prev(at);
-  if (at->second.entries.size() >= kArray) return AddToFull(&at->second, entry);
+  if (at->second.entries.size() >= kArray) return AddToFull(at, entry);
   Push(&at->second, entry);
 }
 
-void Deadlines::AddToFull(Array* array, const Entry& entry) {
+void Deadlines::AddToFull(Arrays::iterator at, const Entry& entry) {
+  Array* array = &at->second;
   auto& entries = array->entries;
   size_ -= entries.size();
   Sort(array);
@@ -51,7 +52,12 @@ void Deadlines::AddToFull(Array* array, const Entry& entry) {
   // What comes in order of time leaves full arrays behind: only the latest millisecond moves on.
   size_t upper_count = entries.size() / 2;
   const int64_t latest_ms = entries.front().at_ms;
-  if (entry.at_ms > latest_ms) return Push(&arrays_[entry], entry);
+  if (entry.at_ms > latest_ms) {
+    auto next = std::next(at);
+    if (next == arrays_.end() || next->second.entries.size() >= kArray)
+      return Push(&arrays_[entry], entry);
+    return Push(&BeginEarlier(next, entry)->second, entry);
+  }
   if (entry.at_ms == latest_ms) {
     const auto earlier = std::find_if(entries.begin(), entries.end(),
                                       [&](const Entry& e) { return e.at_ms < latest_ms; });

@@ -6,9 +6,8 @@
 //   queue.TakeDue(clock.now_ms(), 64, &due);  // earliest first
 //
 // Q1. Entries have an order: of time, within a millisecond of key. Arrays follow each other in it:
-// no
-//     entry is before where its array begins, none is at or after where the next array begins. So
-//     the earliest entry is in the first array, and equal entries are in one.
+//     no entry is before where its array begins, none is at or after where the next array begins.
+//     So the earliest entry is in the first array, and equal entries are in one.
 // Q2. No array is empty. A full one (kArray) loses what is in it more than once, and is split if
 //     that does not make room (kRoomy), so that a deadline which is set again and again does not
 //     pile up.
@@ -79,7 +78,7 @@ class Deadlines {
   static void Push(Array* array, const Entry& entry);
   static void Sort(Array* array);
   static void Refresh(Array* array);
-  void AddToFull(Array* array, const Entry& entry);
+  void AddToFull(Arrays::iterator at, const Entry& entry);
   // The array begins earlier from now on.
   Arrays::iterator BeginEarlier(Arrays::iterator at, const Entry& begin);
   void Erase(Arrays::iterator at);

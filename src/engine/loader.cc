@@ -223,6 +223,9 @@ void Loader::Install(int64_t time_ms, Transaction* exclusive) {
     }
     keyspaces.push_back(std::move(part->keyspace));
   }
+  // Before the keyspaces can be seen, and so dropped: what is left for one that was dropped comes
+  // too late.
+  for (const auto& g : garbage) handle_.LeaveGarbage(g.keyspace, g.node);
   Transaction own(handle_);
   if (exclusive == nullptr) {
     own.BeginExclusive();
@@ -233,8 +236,7 @@ void Loader::Install(int64_t time_ms, Transaction* exclusive) {
   // After it, so that old and new are never counted together.
   handle_.AddUsedBytes(bytes - garbage_bytes);
   handle_.AddGarbageBytes(garbage_bytes);
-  // The collector takes entries of keyspaces that it can see only.
-  for (const auto& g : garbage) handle_.LeaveGarbage(g.keyspace, g.node);
+  // The collector drops deadlines of a keyspace that it does not see.
   for (const auto& d : deadlines) handle_.LeaveDeadline(d.at_ms, d.hash, d.keyspace);
 }
 

@@ -71,10 +71,21 @@ RootVersion* Store::RootAt(uint32_t db, Stamp snapshot) const {
 }
 
 std::optional<uint32_t> Store::DatabaseOf(uint64_t keyspace_id) const {
-  for (uint32_t db = 0; db < roots.size(); ++db) {
-    if (Root(db)->keyspace->id == keyspace_id) return db;
+  Backoff backoff;
+  for (;;) {
+    [[maybe_unused]] const uint64_t changes = root_changes.load(std::memory_order_seq_cst);
+    for (uint32_t db = 0; db < roots.size(); ++db) {
+      if (Root(db)->keyspace->id == keyspace_id) return db;
+    }
+#ifndef FLUXKV_PLANT_MISS_SWAPPED
+    // A swap may have carried it from what was still to be looked at to what had been.
+    if (changes % 2 != 0 || root_changes.load(std::memory_order_seq_cst) != changes) {
+      backoff.Pause();
+      continue;
+    }
+#endif
+    return std::nullopt;
   }
-  return std::nullopt;
 }
 
 std::optional<uint32_t> Store::DatabaseOf(SpaceNumber space) const {

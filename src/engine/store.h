@@ -58,8 +58,8 @@ class Store {
   // The newest published root of a database; waits the moment while one is pending.
   RootVersion* Root(uint32_t db) const;
   RootVersion* RootAt(uint32_t db, Stamp snapshot) const;
-  // The database number whose newest root names this keyspace, or nullopt.
-  // Requires: inside an epoch.
+  // The database number whose newest root names this keyspace; nullopt when none does, however
+  // roots change meanwhile. Requires: inside an epoch.
   std::optional<uint32_t> DatabaseOf(uint64_t keyspace_id) const;
   // The same by the eviction policy's number. A guess: look again with a latch held.
   std::optional<uint32_t> DatabaseOf(SpaceNumber space) const;
@@ -93,6 +93,7 @@ class Store {
   std::atomic<int64_t> expiry_paused_until_ms{0};
   std::atomic<uint64_t> expired_keys{0};  // removed because their deadline passed
   std::vector<std::atomic<RootVersion*>> roots;
+  std::atomic<uint64_t> root_changes{0};  // odd while a commit stores roots
   std::unique_ptr<Collector> collector;
 
   // Visits what every handle that ever was shares.

@@ -154,6 +154,8 @@ void Transaction::Install(bool ordered) {
     ++installed_;
   }
   if (overlay_.empty()) return;
+  CoverFresh();
+  store_.root_changes.fetch_add(1, std::memory_order_seq_cst);
   for (uint32_t db = 0; db < overlay_.size(); ++db) {
     RootVersion* current = store_.Root(db);
     if (current->keyspace == overlay_[db]) continue;
@@ -164,24 +166,24 @@ void Transaction::Install(bool ordered) {
     store_.roots[db].store(root, std::memory_order_release);
     new_roots_.push_back({db, root, current});
   }
-  CoverFresh();
+  store_.root_changes.fetch_add(1, std::memory_order_seq_cst);
   for (auto& fresh : fresh_) {  // what a root names now belongs to the roots
     if (fresh->roots.load(std::memory_order_relaxed) != 0) static_cast<void>(fresh.release());
   }
   fresh_.clear();
 }
 
-// Keyspaces that are empty need no walk (eviction.h, V2).
+// Keyspaces that are empty need no walk (eviction.h, V2). Before anybody sees them.
 void Transaction::CoverFresh() {
   if (unrecorded_ || store_.eviction.kind() == PolicyKind::kNone) return;
   Eviction::Session session(store_.eviction);
   for (auto& fresh : fresh_) {
-    if (fresh->roots.load(std::memory_order_relaxed) == 0) continue;
+    if (std::find(overlay_.begin(), overlay_.end(), fresh.get()) == overlay_.end()) continue;
+    // Without a number: the collector's walk will find one.
     const std::optional<SpaceNumber> number = session.NewSpace();
-    if (!number) continue;  // the collector's walk will find one
-    fresh->SetEviction({.numbered = true,
-                        .number = *number,
-                        .filed_below = EvictionSpace::kEverything,
+    fresh->SetEviction({.numbered = number.has_value(),
+                        .number = number.value_or(0),
+                        .filed_below = number ? EvictionSpace::kEverything : 0,
                         .fields = store_.eviction.clock().kind()});
   }
 }

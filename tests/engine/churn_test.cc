@@ -55,6 +55,39 @@ TEST_CASE("churn: a single read beside swaps never answers for the other databas
   CHECK(wrong.load() == 0);
 }
 
+TEST_CASE("churn: a keyspace that is swapped about is always found") {
+  Clock clock;
+  Database database({}, clock);
+  Store& store = database.store();
+  std::atomic<bool> stop{false};
+  std::thread swapper([&] {
+    std::unique_ptr<Handle> handle = database.Attach();
+    Transaction t(*handle);
+    while (!stop) {
+      Handle::Scope epoch(*handle);
+      t.BeginExclusive();
+      t.SwapDatabases(0, 15);
+      if (!t.Commit()) std::abort();
+    }
+  });
+  std::unique_ptr<Handle> handle = database.Attach();
+  uint64_t id = 0;
+  {
+    Handle::Scope epoch(*handle);
+    id = store.Root(0)->keyspace->id;
+  }
+  int missed = 0;
+  for (int i = 0; i < 200000 / kSlower; ++i) {
+    Handle::Scope epoch(*handle);
+    if (!store.DatabaseOf(id)) ++missed;
+  }
+  stop = true;
+  swapper.join();
+  CHECK(missed == 0);
+  Handle::Scope epoch(*handle);
+  CHECK_FALSE(store.DatabaseOf(uint64_t{1} << 40).has_value());
+}
+
 TEST_CASE("churn: dropped databases are freed while more are dropped") {
   Clock clock;
   Database database({}, clock);

@@ -156,5 +156,18 @@ TEST_CASE("deadlines: what comes again and again does not pile up") {
   CHECK(queue.size() == kKeys);
 }
 
+TEST_CASE("deadlines: falling ones between full arrays do not get an array each") {
+  Deadlines queue;
+  for (int64_t at = 1; at <= 512; ++at) queue.Add({at, static_cast<uint64_t>(at), 1});
+  for (int64_t at = 20000; at > 10000; --at) queue.Add({at, static_cast<uint64_t>(at), 1});
+  CHECK(queue.size() == 512 + 10000);
+  CHECK(queue.arrays() <= 10512 / (Deadlines::kArray / 4) + 2);
+  std::vector<Deadlines::Entry> due;
+  queue.TakeDue(20000, 20000, &due);
+  CHECK(due.size() == 10512);
+  CHECK(std::is_sorted(due.begin(), due.end(),
+                       [](const auto& a, const auto& b) { return a.at_ms < b.at_ms; }));
+}
+
 }  // namespace
 }  // namespace fluxkv::engine

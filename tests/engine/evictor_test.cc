@@ -190,6 +190,25 @@ TEST_CASE("evictor: a change of policy files what is there, and forgets the form
   CHECK(database.stats().eviction_bytes == 0);
 }
 
+TEST_CASE("evictor: a policy that is taken back before it knows all keys") {
+  Clock clock;
+  Database database({}, clock);
+  Session session(database);
+  Fill(session, clock, 20000);  // more than are filed at once
+  session.LeaveEpoch();
+  for (int i = 0; i < 3; ++i) {
+    database.SetPolicy(PolicyKind::kLru, false);
+    database.AwaitPolicy();
+    database.SetPolicy(PolicyKind::kNone, false);
+    database.AwaitPolicy();
+    database.Vacuum();  // ends
+    CHECK_FALSE(database.store().collector->walking());
+  }
+  Use(database, PolicyKind::kLru);
+  session.EnterEpoch();
+  CHECK(database.policy_figures().entries == 20000);
+}
+
 TEST_CASE("evictor: databases that were swapped or cleared") {
   Clock clock;
   std::set<uint32_t> seen;
@@ -375,6 +394,16 @@ TEST_CASE("evictor: idle times and frequencies, as the policy keeps them") {
     CHECK(txn.IdleSeconds(0, Key("a")).value() <= 2);
     session.Finish();
   }
+  // A time without such a policy is not lost.
+  Use(database, PolicyKind::kNone);
+  session.Reenter();
+  put("c", [&](const Key& k) { txn.SetIdleSeconds(0, k, 500); });
+  Use(database, PolicyKind::kLru);
+  session.Reenter();
+  txn.BeginRead();
+  CHECK(txn.IdleSeconds(0, Key("c")).value() >= 450);
+  CHECK(txn.IdleSeconds(0, Key("c")).value() <= 550);
+  session.Finish();
   Use(database, PolicyKind::kLfu);
   session.Reenter();
   put("a", [&](const Key& k) { txn.SetFrequency(0, k, 100); });

@@ -20,7 +20,9 @@
 // A3. A tick is read as the newest one with those 31 bits that is not ahead of the clock by more
 //     than kAheadMax. A sweep over all entries each kRenewTicks (policy.h) rewrites ticks that
 //     are kOldestTicks old before they could be taken for new ones. So what was not used for
-//     that long (half a billion accesses at least, and 8,192 for each key) is not told apart.
+//     that long (half a billion accesses at least, and 8,192 for each key) is not told apart. In
+//     the same way ages are rewritten that are kOldestAge old. Fields of keys that are not filed
+//     are not looked at, and may come to say something else.
 // A4. The age of LFU moves by kAgeUnits whenever as many keys were evicted as there are, and by
 //     kAgeStep for each lfu-decay-time that passes; kAgeStep of age is worth one of the counter.
 //
@@ -49,6 +51,9 @@ inline constexpr uint32_t kAgeBits = 24;
 inline constexpr uint32_t kAgeMask = (uint32_t{1} << kAgeBits) - 1;
 inline constexpr uint32_t kAgeUnits = 1024;
 inline constexpr uint32_t kAgeStep = 2048;
+inline constexpr uint64_t kOldestAge = uint64_t{256} * kAgeStep;  // no counter is left then
+inline constexpr uint64_t kRenewAge = kOldestAge;
+static_assert(2 * kOldestAge + 2 * kRenewAge < kAgeMask / 2);
 inline constexpr uint8_t kFrequencyInitial = 5;  // as Redis: a new key is not the first to go
 
 inline uint32_t FrequencyField(uint8_t counter, uint64_t age) {
@@ -147,6 +152,8 @@ class AccessRecorder {
     const uint32_t field = node.access_s();
     uint32_t counter = DecayedCounter(field, age_);
     if (counter < 255 && Grows(counter)) ++counter;
+    // What was used again is told from what is new by not being at kFrequencyInitial.
+    if (counter == kFrequencyInitial) ++counter;
     node.NoteAccess(FrequencyField(static_cast<uint8_t>(counter), age_));
   }
   // Redis's logarithmic counter: grows with probability 1 / ((counter - initial) * factor + 1).

@@ -8,10 +8,14 @@
 //
 // R1. The target (p) moves up for a ghost of B1 and down for one of B2, by the ratio of the
 //     lists' sizes or 1, between 0 and c.
+//     At |T1| = p the victim is from T1, as CAR does it; in the paper that depends on what is
+//     filed.
 // R2. |T1| + |B1| <= c and |T1| + |T2| + |B1| + |B2| <= 2c, as C4.
 //
 // Threads: under the lock of Eviction.
 #pragma once
+
+#include <algorithm>
 
 #include "engine/eviction/two_list_policy.h"
 
@@ -22,7 +26,9 @@ class ArcPolicy : public TwoListPolicy<TickOrder> {
   using TwoListPolicy::TwoListPolicy;
 
  private:
-  double Target() const override { return target_; }
+  double Target() const override {
+    return std::min(target_, static_cast<double>(entries()));  // keys may have become fewer
+  }
   void NoteGhost(Ghosts::List list, double once, double again) override;
   // R2.
   size_t GhostsOnceMax() const override { return again_.size(); }

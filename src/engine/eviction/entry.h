@@ -21,7 +21,7 @@ class Entry {
   Entry(const Node* node, SpaceNumber space)
       : bits_(reinterpret_cast<uint64_t>(node) | uint64_t{space} << kPointerBits) {}
 
-  // Whether it may be looked at is for Voids to say (void_entries.h, E2).
+  // Whether it may be looked at is for VoidEntries to say (void_entries.h, E2).
   Node* node() const {
     return reinterpret_cast<Node*>(bits_ & ((uint64_t{1} << kPointerBits) - 1));
   }

@@ -10,7 +10,9 @@ namespace fluxkv::engine {
 namespace {
 constexpr size_t kVoidShare = 8;  // one in so many entries may be void before a sweep begins
 constexpr size_t kVoidMin = 1024;
-constexpr uint32_t kPastSeconds = 1 << 22;  // 48 days
+constexpr size_t kEventsKept = 1 << 14;          // a longer inbox gives its memory back
+constexpr uint32_t kSecondsMin = 1'000'000'000;  // in 2001
+constexpr uint32_t kPastSeconds = 1 << 22;       // 48 days
 }  // namespace
 
 // ---- What writers tell
@@ -94,6 +96,7 @@ void Eviction::ReadInboxes() {
       }
     }
     read_.clear();
+    if (read_.capacity() > kEventsKept) read_ = {};
   }
 }
 
@@ -148,7 +151,9 @@ void Eviction::Session::DropSpace(SpaceNumber space) {
 bool Eviction::Session::Tidy(uint32_t now_s, size_t budget) {
   Eviction& e = eviction_;
   if (e.policy_ == nullptr) return true;
-  e.times_.Note(e.clock_.ticks() + AccessClock::kBase, now_s);
+  if (e.clock_.kind() == AccessKind::kTicks)
+    e.times_.Note(e.clock_.ticks() + AccessClock::kBase, now_s);
+  e.policy_->Trim(budget);
   e.clock_.Resize(e.policy_->entries());
   if (e.decay_minutes_ > 0) {
     const uint32_t now = now_s / 60 / e.decay_minutes_;
@@ -159,9 +164,12 @@ bool Eviction::Session::Tidy(uint32_t now_s, size_t budget) {
     }
   }
   if (!e.sweeping_) {
-    e.looking_ = e.clock_.ticks() - e.renewed_at_ >= kRenewTicks;
-    e.sweeping_ = e.looking_ || e.voids_.pending() > e.policy_->entries() / kVoidShare + kVoidMin ||
-                  (e.number_wanted_ && e.voids_.pending() > 0);
+    e.looking_ = e.clock_.ticks() - e.renewed_at_ >= kRenewTicks ||
+                 e.clock_.age() - e.renewed_age_ >= kRenewAge;
+    const size_t voids = e.voids_.pending();
+    const bool all_void = voids > 0 && voids >= e.policy_->entries();
+    e.sweeping_ = e.looking_ || voids > e.policy_->entries() / kVoidShare + kVoidMin || all_void ||
+                  (e.number_wanted_ && voids > 0);
     e.number_wanted_ = false;
   }
   for (size_t filed = 0; filed < budget && !e.unfiled_.empty(); filed += kFilesAtOnce)
@@ -169,6 +177,7 @@ bool Eviction::Session::Tidy(uint32_t now_s, size_t budget) {
   if (e.sweeping_ && e.policy_->Sweep(budget, e.looking_)) {
     e.sweeping_ = false;
     if (e.looking_) e.renewed_at_ = e.clock_.ticks();
+    if (e.looking_) e.renewed_age_ = e.clock_.age();
   }
   return !e.sweeping_ && e.unfiled_.empty();
 }
@@ -186,12 +195,14 @@ Eviction::Former Eviction::Session::Switch(PolicyKind kind, bool volatile_only, 
   e.generation_.fetch_add(1, std::memory_order_relaxed);
   e.sweeping_ = false;
   e.renewed_at_ = e.clock_.ticks();
+  e.renewed_age_ = e.clock_.age();
+  e.decayed_until_ = 0;  // from now on
   e.kind_.store(kind, std::memory_order_relaxed);
   e.volatile_only_.store(volatile_only || kind == PolicyKind::kTtl, std::memory_order_relaxed);
   e.clock_.set_kind(AccessKindOf(kind));
-  if (e.clock_.kind() == AccessKind::kTicks && e.times_.points() == 0) {
-    // The past, in which no access was counted, gets a tick a second.
-    const uint32_t past_s = std::min(kPastSeconds, now_s - 1);
+  if (e.clock_.kind() == AccessKind::kTicks && now_s > e.times_.last_second() + 1) {
+    // The time in which no access was counted gets a tick a second.
+    const uint32_t past_s = std::min(kPastSeconds, now_s - 1 - e.times_.last_second());
     e.times_.Note(AccessClock::kBase + e.clock_.ticks(), now_s - past_s);
     e.clock_.Skip(past_s);
     e.times_.Note(AccessClock::kBase + e.clock_.ticks(), now_s);
@@ -245,6 +256,8 @@ uint32_t Eviction::Converted(AccessKind former, uint32_t field, uint32_t now_s) 
   const AccessKind present = clock_.kind();
   if (former == present) return field;
   if (present == AccessKind::kFrequency) return FieldOfFrequency(kFrequencyInitial);
+  // A key that is younger than the policy has a tick already: no second is so small.
+  if (former == AccessKind::kSeconds && field < kSecondsMin) return field;
   uint32_t idle_s = 0;
   if (former == AccessKind::kSeconds) idle_s = field < now_s ? now_s - field : 0;
   if (former == AccessKind::kTicks) idle_s = IdleOfTicks(field, now_s);

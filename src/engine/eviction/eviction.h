@@ -141,7 +141,8 @@ class Eviction {
   TickTimes times_;
   uint32_t decay_minutes_ = 1;
   uint32_t decayed_until_ = 0;  // in decay times since 1970
-  uint64_t renewed_at_ = 0;     // the clock at the end of the last sweep that looked
+  // The clock at the end of the last sweep that looked.
+  uint64_t renewed_at_ = 0, renewed_age_ = 0;
   bool sweeping_ = false, looking_ = false;
   bool number_wanted_ = false;  // NewSpace found none since the last sweep
 };

@@ -36,13 +36,20 @@ void LazyQueue::File(Entry entry, uint64_t key) {
   Place(entry, key);
 }
 
+bool LazyQueue::MaySplit(size_t entries) {
+  if (split_credit_ < entries && entries < 4 * kBucketMax) return false;
+  split_credit_ -= std::min(split_credit_, entries);
+  return true;
+}
+
 void LazyQueue::Place(Entry entry, uint64_t key) {
+  split_credit_ = std::min(split_credit_ + kSplitLooks, 4 * kBucketMax);
   if (key < Horizon()) return PushFront(entry, key);
   auto bucket = std::prev(buckets_.upper_bound(key));
   if (bucket->second.size() >= kBucketMax) {
     if (std::next(bucket) == buckets_.end() && key >= highest_) {
       bucket = buckets_.emplace(key, std::deque<Entry>());  // the newest is full: the next begins
-    } else {
+    } else if (MaySplit(bucket->second.size())) {
       Split(bucket);
       bucket = std::prev(buckets_.upper_bound(key));
     }
@@ -103,11 +110,15 @@ size_t LazyQueue::OpenFirstBucket() {
   return entries.size();
 }
 
+void LazyQueue::Sort(std::vector<Item>* items) {
+  std::sort(items->begin(), items->end(), [](const Item& a, const Item& b) { return Later(b, a); });
+}
+
 // Keeps the earlier half of the front and files the others in buckets, so that later ones are not
 // carried along.
 void LazyQueue::SpillFront() {
   std::vector<Item> items = std::move(front_);
-  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return Later(b, a); });
+  Sort(&items);
   const size_t kept = kFrontMax / 2;
   // What is kept must be before the horizon, what is not behind it.
   if (items[kept].key < Horizon()) buckets_.emplace(items[kept].key, std::deque<Entry>());
@@ -125,7 +136,7 @@ void LazyQueue::Split(Buckets::iterator bucket) {
     if (const std::optional<uint64_t> key = Look(entries[i]); key)
       items.push_back({*key, i, entries[i]});
   }
-  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return Later(b, a); });
+  Sort(&items);
   if (items.empty()) return;
   // Nodes whose keys have gone beyond the next bucket's start stay in the upper half (L1 holds).
   const size_t half = items.size() / 2;
@@ -145,7 +156,7 @@ bool LazyQueue::Sweep(size_t budget, bool look) {
     auto bucket = (*sweeping_)++;
     budget -= std::min(budget, bucket->second.size() + 1);
     SweepBucket(bucket->second, look);
-    if (bucket->second.empty()) buckets_.erase(bucket);
+    if (bucket->second.empty() || JoinBefore(bucket)) buckets_.erase(bucket);
   }
   std::vector<Item> items = std::move(front_);
   front_.clear();
@@ -154,6 +165,15 @@ bool LazyQueue::Sweep(size_t budget, bool look) {
   }
   std::make_heap(front_.begin(), front_.end(), Later);
   sweeping_.reset();
+  return true;
+}
+
+// Whether what is left of a bucket was added to the one before it (L1 holds).
+bool LazyQueue::JoinBefore(Buckets::iterator bucket) {
+  if (bucket == buckets_.begin()) return false;
+  std::deque<Entry>& before = std::prev(bucket)->second;
+  if (before.size() + bucket->second.size() > kBucketMax / 2) return false;
+  before.insert(before.end(), bucket->second.begin(), bucket->second.end());
   return true;
 }
 

@@ -17,8 +17,10 @@
 //     key of all; among equal keys, the one that was filed with it first, as far as buckets
 //     remember.
 // L3. When that would take more (after a pass over all keys, say), Pop returns the smallest of
-//     what it has looked at. So one Pop looks at no more than kLooksMax + 2 kBucketMax entries.
-// L4. A bucket has at most kBucketMax entries, the front at most kFrontMax + kBucketMax.
+//     what it has looked at. So one Pop looks at some thirty thousand entries at the most, those
+//     included that splits of buckets look at (kSplitLooks).
+// L4. A bucket has kBucketMax entries, four times as many while splitting it would cost too much;
+//     the front at most kFrontMax more than that.
 // L5. A node is looked at only after VoidEntries::Take said that its entry is not void (E2).
 //
 // Memory: 8 bytes an entry, and about 700 for each bucket of kBucketMax / 2 entries and more.
@@ -42,6 +44,8 @@ class LazyQueue {
   static constexpr size_t kBucketMax = 1024;
   static constexpr size_t kFrontMax = 2048;
   static constexpr size_t kLooksMax = 4096;
+  // What each filing adds to what splits may cost; a split costs a look at each entry.
+  static constexpr size_t kSplitLooks = 4;
 
   // What the queue is ordered by, and what belongs in it.
   class Order {
@@ -81,9 +85,11 @@ class LazyQueue {
   static bool Later(const Item& a, const Item& b) {
     return a.key != b.key ? a.key > b.key : a.filed > b.filed;
   }
+  static void Sort(std::vector<Item>* items);  // first in front
 
   uint64_t Horizon() const { return buckets_.empty() ? ~uint64_t{0} : buckets_.begin()->first; }
   void Place(Entry entry, uint64_t key);
+  bool MaySplit(size_t entries);
   void PushFront(Entry entry, uint64_t key);
   Item PopFront();
   size_t OpenFirstBucket();
@@ -94,6 +100,7 @@ class LazyQueue {
   // The same, and what does not belong here goes to strays_.
   std::optional<uint64_t> LookOrStray(Entry entry);
   void SweepBucket(std::deque<Entry>& bucket, bool look);
+  bool JoinBefore(Buckets::iterator bucket);
 
   VoidEntries& voids_;
   const Order& order_;
@@ -101,6 +108,7 @@ class LazyQueue {
   Buckets buckets_;
   std::optional<Buckets::iterator> sweeping_;  // where Sweep goes on
   std::vector<Item> strays_;
+  size_t split_credit_ = 4 * kBucketMax;
   uint64_t filed_ = 0;
   uint64_t highest_ = 0;  // of the keys that were filed in buckets
   size_t size_ = 0;       // in front_ and buckets_

@@ -7,11 +7,11 @@ namespace fluxkv::engine {
 void LfuPolicy::NoteEvicted(const Victim& victim) {
   TwoListPolicy::NoteEvicted(victim);
   if (!clock_.ageing()) return;
-  age_parts_ += (uint64_t{kAgeUnits} << 16) / std::max<size_t>(1, entries());
+  age_parts_ += (uint64_t{kAgeUnits} << 32) / std::max<size_t>(1, entries());
 #ifndef FLUXKV_PLANT_EVICTION_NO_AGEING
-  clock_.AddAge(age_parts_ >> 16);
+  clock_.AddAge(age_parts_ >> 32);
 #endif
-  age_parts_ &= 0xffff;
+  age_parts_ &= 0xffffffff;
 }
 
 }  // namespace fluxkv::engine

@@ -28,7 +28,7 @@ class LfuPolicy : public TwoListPolicy<FrequencyOrder> {
   size_t GhostsOnceMax() const override { return entries() / 2; }
   size_t GhostsAgainMax() const override { return 0; }
 
-  uint64_t age_parts_ = 0;  // of a unit of age, in 2^-16
+  uint64_t age_parts_ = 0;  // of a unit of age, in 2^-32
 };
 
 }  // namespace fluxkv::engine

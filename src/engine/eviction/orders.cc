@@ -17,7 +17,12 @@ uint64_t TickOrder::KeyOf(Node& node) const {
 uint64_t FrequencyOrder::KeyOf(Node& node) const {
   const uint32_t field = node.access_s();
   const uint64_t age = clock_.age();
-  return AccessClock::kBase + age - AgeBehind(field, age) + (field & 0xff) * uint64_t{kAgeStep};
+  uint64_t behind = AgeBehind(field, age);
+  if (behind > kOldestAge) {
+    behind = kOldestAge;
+    node.ReplaceAccess(field, FrequencyField(field & 0xff, age - kOldestAge));
+  }
+  return AccessClock::kBase + age - behind + (field & 0xff) * uint64_t{kAgeStep};
 }
 
 }  // namespace fluxkv::engine

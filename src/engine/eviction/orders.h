@@ -5,8 +5,8 @@
 //     of keys that were used again if it is marked kSeenAgain.
 // O2. By frequency: the key is the age at the last use plus kAgeStep for each of the counter. As
 //     all counters decay alike, it does not change while a key is not used, and rises when it
-//     is. A node belongs to the list of keys that were used again once its counter has grown; it
-//     never leaves.
+//     is. A node belongs to the list of keys that were used again once its counter is another than
+//     a new key's; it never leaves.
 //
 // Threads: under the lock of Eviction; races with readers that store into the field (A1).
 #pragma once
@@ -38,10 +38,11 @@ class TickOrder : public LazyQueue::Order {
 class FrequencyOrder : public LazyQueue::Order {
  public:
   FrequencyOrder(const AccessClock& clock, bool again) : clock_(clock), again_(again) {}
+  // Brings the node's age forward when it is too old to stay (A3).
   uint64_t KeyOf(Node& node) const override;
   bool Belongs(const Node& node) const override { return again_ || !UsedAgain(node); }
 
-  static bool UsedAgain(const Node& node) { return (node.access_s() & 0xff) > kFrequencyInitial; }
+  static bool UsedAgain(const Node& node) { return (node.access_s() & 0xff) != kFrequencyInitial; }
   static void MarkUsedAgain(Node& node) {
     const uint32_t field = node.access_s();
     if (!UsedAgain(node)) node.ReplaceAccess(field, (field & ~0xffu) | (kFrequencyInitial + 1));

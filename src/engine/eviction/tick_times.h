@@ -27,6 +27,7 @@ class TickTimes {
   uint32_t SecondOf(uint64_t tick) const;
   uint64_t TickOf(uint32_t second) const;
   size_t points() const { return points_.size(); }
+  uint32_t last_second() const { return points_.empty() ? 0 : points_.back().second; }
 
  private:
   struct Point {

@@ -35,7 +35,7 @@ void TtlPolicy::Unfile(Entry entry, uint64_t deadline_ms) {
 void TtlPolicy::Put(const Item& item) {
   ++size_;
   if (buckets_.empty()) {
-    buckets_[item] = {item};
+    bytes_ += BytesOf(buckets_[item] = {item});
     return;
   }
   auto bucket = BucketOf(item);
@@ -45,7 +45,9 @@ void TtlPolicy::Put(const Item& item) {
     bucket = buckets_.insert(std::move(node)).position;
   }
   std::vector<Item>& items = bucket->second;
+  bytes_ -= BytesOf(items);
   items.push_back(item);
+  bytes_ += BytesOf(items);
   if (items.size() <= kBucketMax) return;
   const auto middle = items.begin() + kBucketMax / 2;
   std::nth_element(items.begin(), middle, items.end());
@@ -54,8 +56,11 @@ void TtlPolicy::Put(const Item& item) {
   const auto upper =
       std::partition(items.begin(), items.end(), [&](const Item& i) { return i < start; });
   if (upper == items.begin()) return;
-  buckets_.emplace(start, std::vector<Item>(upper, items.end()));
+  bytes_ += BytesOf(buckets_.emplace(start, std::vector<Item>(upper, items.end())).first->second);
+  bytes_ -= BytesOf(items);
   items.erase(upper, items.end());
+  items.shrink_to_fit();  // with rising deadlines nothing more comes here
+  bytes_ += BytesOf(items);
 }
 
 bool TtlPolicy::TakeOut(const Item& item) {
@@ -67,7 +72,10 @@ bool TtlPolicy::TakeOut(const Item& item) {
   *it = items.back();
   items.pop_back();
   --size_;
-  if (items.empty()) buckets_.erase(bucket);
+  if (items.empty()) {
+    bytes_ -= BytesOf(items);
+    buckets_.erase(bucket);
+  }
   return true;
 }
 
@@ -95,17 +103,26 @@ bool TtlPolicy::Sweep(size_t budget, bool) {
     std::vector<Item>& items = bucket->second;
     budget -= std::min(budget, items.size());
     size_ -= std::erase_if(items, [&](const Item& item) { return voids_.Take(item.entry); });
-    bucket = items.empty() ? buckets_.erase(bucket) : std::next(bucket);
+    if (items.empty()) {
+      bytes_ -= BytesOf(items);
+      bucket = buckets_.erase(bucket);
+    } else {
+      ++bucket;
+    }
   }
   swept_.reset();
   return true;
 }
 
+size_t TtlPolicy::BytesOf(const std::vector<Item>& items) {
+  return AllocatedBytes(items.capacity() * sizeof(Item)) +
+         AllocatedBytes(4 * sizeof(void*) + sizeof(Buckets::value_type));
+}
+
 void TtlPolicy::AddFigures(PolicyFigures* figures) const {
-  for (const auto& [start, items] : buckets_) {
-    figures->allocated_bytes += AllocatedBytes(items.capacity() * sizeof(Item)) +
-                                AllocatedBytes(4 * sizeof(void*) + sizeof(Buckets::value_type));
-  }
+  figures->allocated_bytes +=
+      bytes_ +
+      early_.size() * AllocatedBytes(4 * sizeof(void*) + sizeof(decltype(early_)::value_type));
 }
 
 }  // namespace fluxkv::engine

@@ -52,11 +52,13 @@ class TtlPolicy : public Policy {
   Buckets::iterator BucketOf(const Item& item);  // Requires: there are buckets
   void Put(const Item& item);
   bool TakeOut(const Item& item);
+  static size_t BytesOf(const std::vector<Item>& items);
 
   Buckets buckets_;  // none is empty
   std::map<Item, size_t> early_;
   size_t early_count_ = 0;
   size_t size_ = 0;
+  size_t bytes_ = 0;           // that the buckets take
   std::optional<Item> swept_;  // buckets before this have been swept
 };
 

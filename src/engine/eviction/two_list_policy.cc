@@ -77,6 +77,17 @@ void TwoListPolicy<Order>::TrimGhosts(uint32_t near) {
 }
 
 template <class Order>
+void TwoListPolicy<Order>::Trim(size_t budget) {
+  if (entries() == 0) ghosts_ = {};
+  for (size_t i = 0; i < budget; i += kGhostsAtOnce) {
+    if (ghosts_.size(Ghosts::kOnce) <= GhostsOnceMax() &&
+        ghosts_.size(Ghosts::kAgain) <= GhostsAgainMax())
+      return;
+    TrimGhosts(++trimmed_at_);
+  }
+}
+
+template <class Order>
 bool TwoListPolicy<Order>::Sweep(size_t budget, bool look) {
   const bool done = (sweeping_again_ ? again_ : once_).Sweep(budget, look);
   FileStrays();

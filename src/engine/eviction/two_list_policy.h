@@ -11,7 +11,7 @@
 // C2. A key that is filed while its ghost is there is marked as used again (NoteGhost).
 // C3. The victim is the first of once while once has at least Target() keys, else of again.
 // C4. Of each list there are no more ghosts than GhostsOnceMax and GhostsAgainMax, but for a
-//     while when keys become fewer.
+//     while when keys become fewer (Trim); and none when there is no key.
 //
 // Threads: under the lock of Eviction.
 #pragma once
@@ -37,6 +37,7 @@ class TwoListPolicy : public Policy {
   void PutBack(const Victim& victim) override;
   void NoteEvicted(const Victim& victim) override;
   bool Sweep(size_t budget, bool look) override;
+  void Trim(size_t budget) override;
   size_t entries() const override { return once_.size() + again_.size(); }
   void AddFigures(PolicyFigures* figures) const override;
 
@@ -61,6 +62,7 @@ class TwoListPolicy : public Policy {
   const Order once_order_, again_order_;
   size_t to_meet_ = 0;  // entries that the walk over once has to make up for
   bool sweeping_again_ = false;
+  uint32_t trimmed_at_ = 0;  // where Trim goes on
 
  protected:
   LazyQueue once_, again_;

@@ -88,10 +88,4 @@ size_t VoidEntries::allocated_bytes() const {
   return bytes;
 }
 
-void VoidEntries::Clear() {
-  shards_ = {};
-  spaces_ = {};
-  void_count_ = pending_ = 0;
-}
-
 }  // namespace fluxkv::engine

@@ -6,9 +6,9 @@
 // Every change of a key comes as an event: filed when it became evictable, unfiled when it ceased
 // to be. Events of one key are posted in their order, but may be read in another.
 //
-// E1. For each entry value e, of all events read: entries of e in the policy = filed(e) -
-//     (unfiled(e) - voids(e)), and voids(e) >= 0 counts those that are still to be dropped. Equal
-//     entries are alike: whichever is met first is dropped.
+// E1. For each entry value e, of all events read: entries of e in the policy and in the hands of
+//     evictors = filed(e) - evicted(e) - (unfiled(e) - voids(e)), and voids(e) >= 0 counts those
+//     that are still to be dropped. Equal entries are alike: whichever is met first is dropped.
 // E2. A node may be looked at through an entry e only if voids(e) is 0 after the events of all
 //     threads were read, in the epoch in which they were read. (Then filed(e) > unfiled(e) among
 //     the events read, so the node was evictable at some moment after this epoch began, or is
@@ -52,8 +52,6 @@ class VoidEntries {
   // Entries that a sweep would drop.
   size_t pending() const { return pending_; }
   size_t allocated_bytes() const;
-  // Forgets everything, spaces too.
-  void Clear();
 
  private:
   enum class State : uint8_t { kFree, kUsed, kDropped };

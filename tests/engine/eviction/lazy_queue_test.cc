@@ -133,6 +133,41 @@ TEST_CASE("eviction queue: one pop is bounded when every key rose") {
   CHECK(f.order.looks <= 12 * uint64_t{kKeys});
 }
 
+TEST_CASE("eviction queue: one pop is bounded when what rose goes to full buckets everywhere") {
+  Fixture f;
+  constexpr uint32_t kKeys = 200000, kOld = 4000;
+  std::mt19937_64 random(1);
+  for (uint32_t i = 0; i < kKeys; ++i) f.File(i);  // buckets that were filled to the brim
+  for (uint32_t i = 0; i < kOld; ++i)
+    f.live[i]->NoteAccess(kOld + static_cast<uint32_t>(random() % (kKeys - kOld)));
+  uint64_t most = 0;
+  uint32_t last = 0;
+  for (uint32_t pops = 0; pops < kKeys / 2; ++pops) {
+    const uint64_t before = f.order.looks;
+    const Node* popped = f.Pop();
+    REQUIRE(popped != nullptr);
+    most = std::max(most, f.order.looks - before);
+    REQUIRE(popped->access_s() >= last);
+    last = popped->access_s();
+  }
+  CHECK(most <= 32768);
+}
+
+TEST_CASE("eviction queue: a sweep joins what it leaves small") {
+  Fixture f;
+  for (uint32_t i = 0; i < 100000; ++i) f.File(i);
+  std::mt19937_64 random(1);
+  while (f.live.size() > 200) f.Void(random() % f.live.size());
+  while (!f.queue.Sweep(100000, false)) {
+  }
+  CHECK(f.queue.size() == 200);
+  CHECK(f.queue.allocated_bytes() < 100000);
+  std::sort(f.live.begin(), f.live.end(),
+            [](const Node* a, const Node* b) { return a->access_s() < b->access_s(); });
+  const std::vector<Node*> in_order = f.live;
+  for (Node* node : in_order) REQUIRE(f.Pop() == node);
+}
+
 TEST_CASE("eviction queue: a sweep drops all that is void, in steps") {
   Fixture f;
   for (uint32_t i = 0; i < 20000; ++i) f.File(i);

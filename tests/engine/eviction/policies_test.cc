@@ -313,6 +313,67 @@ TEST_CASE("eviction policies: LFU counters age with the minutes, and with what i
   CHECK(!cache.Has(1));  // a hundred turnovers have passed
 }
 
+TEST_CASE("eviction policies: LFU takes what was popular weeks ago before what is used now") {
+  EvictionCache cache(PolicyKind::kLfu);
+  uint32_t now_s = EvictionCache::kNowS / 60 * 60;
+  cache.Tidy(1000, now_s);
+  for (uint64_t key = 0; key < 20; ++key) {
+    for (int i = 0; i < 3000; ++i) cache.Use(key);
+  }
+  cache.evictable();
+  // Each day some use of the others; key 0 is left alone for longer than ages can tell.
+  for (int day = 0; day < 30; ++day) {
+    now_s += 86400;
+    for (int i = 0; i < 50; ++i) cache.Tidy(1000, now_s);
+    for (uint64_t key = 1; key < 20; ++key) {
+      for (int i = 0; i < 20; ++i) cache.Use(key);
+    }
+    CHECK(cache.eviction().Frequency(cache.node(1).access_s()) > 0);
+    if (day >= 1) CHECK(cache.eviction().Frequency(cache.node(0).access_s()) == 0);
+  }
+  CHECK(cache.Evict() == 0u);
+}
+
+TEST_CASE("eviction policies: ghosts go with the keys") {
+  for (const PolicyKind kind : {PolicyKind::kArc, PolicyKind::kLfu}) {
+    CAPTURE(static_cast<int>(kind));
+    EvictionCache cache(kind);
+    for (uint64_t key = 0; key < 30000; ++key) {
+      if (cache.size() >= 10000) cache.Evict();
+      cache.Use(key);
+      if (key % 3 == 0) cache.Use(key);
+    }
+    cache.evictable();
+    const PolicyFigures full = cache.figures();
+    CHECK(full.ghosts_once + full.ghosts_again > 2000);
+    const auto few = [&](size_t keys) {
+      while (cache.size() > keys) cache.Delete(cache.keys().begin()->first);
+      for (int i = 0; i < 20; ++i) cache.Tidy(20000);
+      return cache.figures();
+    };
+    const PolicyFigures left = few(100);
+    CHECK(left.ghosts_once + left.ghosts_again <= 2 * left.entries);
+    CHECK(left.target <= static_cast<double>(left.entries));
+    const PolicyFigures empty = few(0);
+    CHECK(empty.entries == 0);
+    CHECK(empty.ghosts_once + empty.ghosts_again == 0);
+  }
+}
+
+TEST_CASE("eviction policies: the figure of TTL's memory is that of its buckets") {
+  EvictionCache cache(PolicyKind::kTtl, true);
+  const size_t before = cache.figures().allocated_bytes;
+  for (uint64_t key = 0; key < 20000; ++key) cache.Insert(key, 1000 + static_cast<int64_t>(key));
+  cache.Tidy(100000);  // all are filed
+  const size_t rising = cache.figures().allocated_bytes - before;
+  CHECK(rising >= 20000 * 16);
+  CHECK(rising <= 20000 * 20);  // full buckets are left behind without slack
+  for (uint64_t key = 0; key < 20000; ++key) cache.Delete(key);
+  cache.Tidy(100000);
+  CHECK(cache.figures().entries == 0);
+  CHECK(cache.figures().allocated_bytes <= before + 64);
+}
+
 // ---- Random
 
 TEST_CASE("eviction policies: random takes each key equally often") {
