@@ -374,9 +374,12 @@ Status LogWriter::SnapshotDone(Stamp stamp) {
 #ifdef FLUXKV_PLANT_RECYCLE_EARLY
   while (used_.size() > 1) {
 #else
-  // W3: base_stamp of the next one is the newest that begins here or before.
-  while (used_.size() > 1 ? used_[1].base_stamp <= stamp
-                          : !used_.empty() && current_ == nullptr && written_stamp_ <= stamp) {
+  // W3: base_stamp of the next one is the newest that begins here or before. A log that is stopped
+  // needs none; one that is to be mended keeps the last, for behind it there are segments which
+  // nothing trusts, and a start that met them alone would take it for missing.
+  while (used_.size() > 1
+             ? used_[1].base_stamp <= stamp
+             : !used_.empty() && current_ == nullptr && !failed_ && written_stamp_ <= stamp) {
 #endif
     Status status = pool_.Give(used_.front().path, used_.size() - 1);
     if (!status.ok()) return status;

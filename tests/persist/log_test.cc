@@ -192,6 +192,32 @@ TEST_CASE("log: a segment that is not covered by a snapshot is not given back") 
   CHECK(log.pool.spares() == used - 1);
 }
 
+TEST_CASE("log: a snapshot beside a log to be mended leaves no segment without the one before") {
+  TestLog log(4);
+  log.Begin();
+  Stamp stamp = 0;
+  while (log.writer.segments_used() < 2) {
+    log.Append(++stamp, 9000);
+    if (stamp == 2) log.Sync();
+  }
+  log.files->Fail(Operation::kSync, 1, /*once=*/false, "Input/output error");
+  REQUIRE_FALSE(log.writer.Sync().ok());
+  REQUIRE_FALSE(log.writer.Mend(0).ok());
+  // It covers all that is on disk, and not all that the second segment begins behind.
+  const Stamp snapshot = 3;
+  REQUIRE(log.writer.synced_stamp() < snapshot);
+  REQUIRE(snapshot < stamp - 1);
+  CHECK(log.writer.SnapshotDone(snapshot).ok());
+  CHECK(log.files->Exists(SegmentPath(1)));
+  const auto killed = log.files->Kill();
+  CHECK(ReadAll(*killed, snapshot).error == "");
+  // The disk is well again: all is there.
+  log.files->Recover();
+  REQUIRE(log.writer.Mend(0).ok());
+  CHECK(log.writer.synced_stamp() == stamp);
+  CHECK(ReadAll(*log.files->Kill(), snapshot).stamps.back() == stamp);
+}
+
 TEST_CASE("log: missing segments are named, and so is a snapshot that is missing") {
   TestLog log(8);
   REQUIRE(log.Begin().error.empty());
