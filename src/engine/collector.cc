@@ -23,7 +23,7 @@ void FreeHistory(History* entry, FreedKeyspace* freed) {
     freed->bytes += AllocatedBytes(sizeof(History));
     ++freed->versions_kept;
     if (entry->version != nullptr) {
-      freed->bytes += entry->version->AllocatedBytes();
+      freed->bytes += entry->version->AllocatedBytes() + entry->version->PastBytes();
       VersionDeleter()(entry->version);
     }
     delete entry;
@@ -35,7 +35,7 @@ void FreeNode(Node* node, FreedKeyspace* freed) {
   Version* head = node->head();
   freed->bytes += node->AllocatedBytes();
   if (head != nullptr && head != Node::Closed()) {
-    freed->bytes += head->AllocatedBytes();
+    freed->bytes += head->AllocatedBytes() + head->PastBytes();
     FreeHistory(head->older(), freed);
     VersionDeleter()(head);
   }

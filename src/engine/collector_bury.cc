@@ -159,16 +159,20 @@ void Collector::PruneHistory(Version* head) {
       until = from;
       link = &entry->older;
     } else {
-      if (link == nullptr) {
+      auto bytes = static_cast<int64_t>(AllocatedBytes(sizeof(History)));
+      if (link != nullptr) {
+        link->store(older, std::memory_order_release);
+      } else if (older != nullptr) {
         head->set_older(older);
       } else {
-        link->store(older, std::memory_order_release);
+        bytes += static_cast<int64_t>(Past::Bytes());
+        handle_->RetirePast(head->TakePast());
       }
       handle_->AddVersionsKept(-1);
-      auto bytes = static_cast<int64_t>(AllocatedBytes(sizeof(History)));
       if (entry->version != nullptr) {
         ++versions_freed_;
-        bytes += static_cast<int64_t>(entry->version->AllocatedBytes());
+        bytes +=
+            static_cast<int64_t>(entry->version->AllocatedBytes() + entry->version->PastBytes());
         handle_->RetireVersion(entry->version);
       }
       handle_->AddGarbageBytes(-bytes);

@@ -60,12 +60,16 @@ void Handle::PrefetchVersion(const Node* node) {
 }
 
 void Handle::RetireVersion(Version* version) {
-  size_t bytes = version->AllocatedBytes();
+  size_t bytes = version->AllocatedBytes() + version->PastBytes();
   reclaimer_.Retire(version, bytes, [](void* p) { VersionDeleter()(static_cast<Version*>(p)); });
 }
 
 void Handle::RetireHistory(History* entry) {
   reclaimer_.Retire(entry, sizeof(History), [](void* p) { delete static_cast<History*>(p); });
+}
+
+void Handle::RetirePast(Past* past) {
+  reclaimer_.Retire(past, sizeof(Past), [](void* p) { Past::Delete(static_cast<Past*>(p)); });
 }
 
 void Handle::LeaveGarbage(Keyspace* keyspace, Node* node) {

@@ -114,6 +114,7 @@ class Handle {
   void AddConflict() { Add(shared_.conflicts, uint64_t{1}); }
   void RetireVersion(Version* version);  // whoever calls it has taken its bytes off the figures
   void RetireHistory(History* entry);    // the entry, not its version
+  void RetirePast(Past* past);
   void LeaveGarbage(Keyspace* keyspace, Node* node);
   void LeaveDeadline(int64_t at_ms, uint64_t hash, uint64_t keyspace);
 

@@ -184,7 +184,8 @@ class Transaction {
     Node* node = nullptr;            // the rest is filled by Commit
     Version* installed = nullptr;
     Version* old = nullptr;
-    bool kept = false;  // old stays behind the installed version
+    Past* past = nullptr;  // for the installed version, if there are older ones
+    bool kept = false;     // old stays behind the installed version
   };
   struct NewRoot {
     uint32_t db;

@@ -258,7 +258,10 @@ void Transaction::LinkHistory(Stamp stamp, Stamp pi, bool tracking) {
       handle_.AddVersionsKept(1);
       w.kept = true;
     }
-    if (chain != nullptr) w.installed->set_older(chain);
+    if (chain != nullptr) {
+      w.past = Past::New(stamp, chain);
+      handle_.AddGarbageBytes(static_cast<int64_t>(Past::Bytes()));
+    }
   }
 }
 
@@ -268,7 +271,11 @@ void Transaction::PublishWrites(Stamp stamp) {
     r.root->stamp.store(stamp, std::memory_order_release);
   }
   for (Write& w : writes_) {
-    if (w.installed != nullptr) w.installed->Publish(stamp);
+    if (w.past != nullptr) {
+      w.installed->Publish(w.past);
+    } else if (w.installed != nullptr) {
+      w.installed->Publish(stamp);
+    }
   }
 }
 
@@ -377,7 +384,10 @@ void Transaction::Account() {
       w.node->set(Node::kQueued);
       handle_.LeaveGarbage(w.keyspace, w.node);
     }
-    if (w.old != nullptr && !w.kept) handle_.RetireVersion(w.old);
+    if (w.old != nullptr && !w.kept) {
+      garbage -= static_cast<int64_t>(w.old->PastBytes());
+      handle_.RetireVersion(w.old);
+    }
   }
   if (used_sum != 0) handle_.AddUsedBytes(used_sum);
   if (garbage != 0) handle_.AddGarbageBytes(garbage);

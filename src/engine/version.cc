@@ -20,6 +20,19 @@ void Blob::Release() {
   Free(this, bytes);
 }
 
+Past* Past::New(Stamp stamp, History* older) {
+  return new (Allocate(sizeof(Past))) Past{stamp, older};
+}
+
+void Past::Delete(Past* past) {
+  past->~Past();
+  Free(past, sizeof(Past));
+}
+
+size_t Past::Bytes() {
+  return fluxkv::AllocatedBytes(sizeof(Past));
+}
+
 size_t Version::HeaderAndTailBytes() const {
   return sizeof(Version) + (has_expiry() ? sizeof(int64_t) : 0) +
          ((flags_ & kHasBlob) != 0 ? sizeof(Blob*) : size_);
@@ -43,6 +56,18 @@ Version* Version::Make(uint8_t type, uint8_t encoding, int64_t expiry_ms, size_t
   }
   if (blob != nullptr) std::memcpy(tail, &blob, sizeof(blob));
   return version;
+}
+
+void Version::set_older(History* older) {
+  const uint64_t word = word_.load(std::memory_order_relaxed);
+  DCHECK(HasPast(word) && older != nullptr);
+  PastOf(word)->older.store(older, std::memory_order_release);
+}
+
+Past* Version::TakePast() {
+  Past* past = PastOf(word_.load(std::memory_order_relaxed));
+  word_.store(past->stamp, std::memory_order_release);
+  return past;
 }
 
 VersionPtr Version::New(uint8_t type, uint8_t encoding, int64_t expiry_ms, size_t size) {
@@ -80,6 +105,8 @@ Stamp Version::expired_stamp() const {
 
 void VersionDeleter::operator()(Version* version) const {
   if (Blob* blob = version->blob(); blob != nullptr) blob->Release();
+  const uint64_t word = version->word_.load(std::memory_order_relaxed);
+  if (Version::HasPast(word)) Past::Delete(Version::PastOf(word));
   size_t bytes = version->HeaderAndTailBytes();
   version->~Version();
   Free(version, bytes);

@@ -10,10 +10,12 @@
 // expiry or key alone share it (EXPIRE, RENAME, COPY), and a reply can be sent from it without a
 // copy and without pinning an epoch.
 //
-// V1. stamp is kStampPending from New until the commit stores its final stamp with release; a
+// V1. The stamp is kStampPending from New until the commit publishes the final one with release; a
 //     reader that loads the final stamp with acquire sees the payload and `older`.
 // V2. Stamps along a chain (head, then older->version, ...) strictly fall.
 // V3. older is changed under the key's latch only; entries unlinked from it are retired by epoch.
+// V4. Few versions have older ones that a snapshot may read. Such a one has a Past, and the word
+//     that is the stamp of the others points at it; the version owns it until TakePast.
 #pragma once
 
 #include <atomic>
@@ -54,6 +56,17 @@ class Blob {
 
 struct History;
 class Version;
+
+// The stamp of a version with older ones, and the newest of those.
+struct Past {
+  static Past* New(Stamp stamp, History* older);
+  static void Delete(Past* past);
+  static size_t Bytes();  // as the allocator rounds it
+
+  const Stamp stamp;
+  std::atomic<History*> older;
+};
+
 struct VersionDeleter {
   void operator()(Version* version) const;
 };
@@ -102,28 +115,47 @@ class Version {
   // Bytes as the allocator rounds them, a Blob included.
   size_t AllocatedBytes() const;
 
-  Stamp stamp() const { return stamp_.load(std::memory_order_acquire); }
-  void Publish(Stamp stamp) { stamp_.store(stamp, std::memory_order_release); }
-  History* older() const { return older_.load(std::memory_order_acquire); }
-  void set_older(History* older) { older_.store(older, std::memory_order_release); }
+  Stamp stamp() const {
+    const uint64_t word = word_.load(std::memory_order_acquire);
+    return HasPast(word) ? PastOf(word)->stamp : word;
+  }
+  // Once, one of the two.
+  void Publish(Stamp stamp) { word_.store(stamp, std::memory_order_release); }
+  void Publish(Past* past) {  // takes it over
+    word_.store(reinterpret_cast<uint64_t>(past) | kPast, std::memory_order_release);
+  }
+  History* older() const {
+    const uint64_t word = word_.load(std::memory_order_acquire);
+    return HasPast(word) ? PastOf(word)->older.load(std::memory_order_acquire) : nullptr;
+  }
+  // Under the key's latch. Requires: it has a past, `older` is not null.
+  void set_older(History* older);
+  // Under the key's latch, when nothing older is left. The caller retires the past by epoch.
+  Past* TakePast();
+  size_t PastBytes() const {
+    return HasPast(word_.load(std::memory_order_relaxed)) ? Past::Bytes() : 0;
+  }
 
  private:
   friend struct VersionDeleter;
   enum Flags : uint8_t { kHasExpiry = 1, kHasBlob = 2 };
   Version(uint8_t type, uint8_t encoding, uint8_t flags, uint32_t size)
       : size_(size), type_(type), encoding_(encoding), flags_(flags) {}
+  // Addresses are below this bit, stamps below kStampPending.
+  static constexpr uint64_t kPast = uint64_t{1} << 63;
+  static bool HasPast(uint64_t word) { return (word & kPast) != 0; }
+  static Past* PastOf(uint64_t word) { return reinterpret_cast<Past*>(word & ~kPast); }
   static Version* Make(uint8_t type, uint8_t encoding, int64_t expiry_ms, size_t size, Blob* blob);
   size_t HeaderAndTailBytes() const;
 
-  std::atomic<Stamp> stamp_{kStampPending};
-  std::atomic<History*> older_{nullptr};
+  std::atomic<uint64_t> word_{kStampPending};  // the stamp, or kPast and the address of a Past
   const uint32_t size_;
   const uint8_t type_;
   const uint8_t encoding_;
   const uint8_t flags_;
   // Then: int64_t expiry_ms if kHasExpiry; then Blob* if kHasBlob, else the payload.
 };
-static_assert(sizeof(Version) == 24);
+static_assert(sizeof(Version) == 16);
 
 // A version that a live snapshot may still read, behind the newest one. `version` null stands for
 // "the key was absent".

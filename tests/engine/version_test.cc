@@ -39,6 +39,36 @@ TEST_CASE("version keeps what it was given at every size") {
   }
 }
 
+TEST_CASE("version tells its stamp and what is older, with and without a past") {
+  VersionPtr plain = NewValue("a");
+  plain->Publish(Stamp{7});
+  CHECK(plain->stamp() == 7);
+  CHECK(plain->older() == nullptr);
+  CHECK(plain->PastBytes() == 0);
+
+  History oldest{.version = nullptr, .pi = 3, .older{nullptr}};
+  History old{.version = plain.get(), .pi = 9, .older{&oldest}};
+  VersionPtr version = NewValue("b");
+  const size_t bytes = version->AllocatedBytes();
+  version->Publish(Past::New(9, &old));
+  CHECK(version->stamp() == 9);
+  CHECK(version->older() == &old);
+  CHECK(version->payload() == "b");
+  CHECK(version->AllocatedBytes() == bytes);
+  CHECK(version->PastBytes() >= sizeof(Past));
+  version->set_older(&oldest);
+  CHECK(version->older() == &oldest);
+  Past* past = version->TakePast();
+  CHECK(version->stamp() == 9);
+  CHECK(version->older() == nullptr);
+  CHECK(version->PastBytes() == 0);
+  CHECK(past->older.load() == &oldest);  // for a reader that has met it
+  Past::Delete(past);
+  // One that still has its past frees it (the sanitizers watch).
+  VersionPtr other = NewValue("c");
+  other->Publish(Past::New(10, &old));
+}
+
 TEST_CASE("version expires at its deadline, not before") {
   VersionPtr v = NewValue("a", 1000);
   CHECK_FALSE(v->ExpiredAt(999));
