@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/version.h"
 #include "command/latency.h"
 #include "command/notify.h"
@@ -96,6 +97,7 @@ Status LoadData(Durability& durability, SignalWaiter& signals, bool* reload) {
   CHECK(done_fd >= 0);
   Status status;
   std::thread loader([&] {
+    UseDataArena(0);
     status = durability.Load();
     CHECK(eventfd_write(done_fd, 1) == 0);
   });
@@ -285,11 +287,12 @@ int Main(const std::vector<std::string>& arguments) {
 }  // namespace fluxkv::server
 
 #ifdef FLUXKV_JEMALLOC
-// How jemalloc treats us (its manual, "TUNING"): huge pages, which nothing here ever has to copy on
-// a fork; pages that became free go back at once rather than after ten seconds, so that resident
-// memory follows the data.
+// How jemalloc treats us (its manual, "TUNING"): huge pages only where base/memory.h asks for them,
+// one arena besides those that are made there; pages that became free go back at once rather than
+// after ten seconds, so that resident memory follows the data.
 extern "C" const char* malloc_conf;
-const char* malloc_conf = "thp:always,metadata_thp:auto,dirty_decay_ms:10,muzzy_decay_ms:0";
+const char* malloc_conf =
+    "thp:never,metadata_thp:disabled,narenas:1,dirty_decay_ms:10,muzzy_decay_ms:0";
 #endif
 
 int main(int argc, char** argv) {

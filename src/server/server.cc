@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "base/parse.h"
 #include "command/client_eviction.h"
 #include "engine/handle.h"
@@ -129,6 +130,7 @@ void Server::Start(command::Services& services) {
   running_.store(loops_.size(), kRelaxed);
   for (auto& loop : loops_) {
     threads_.emplace_back([this, &loop] {
+      UseDataArena(loop->number());
       loop->Run();
       // acq_rel: who sees zero sees all that the other loops did.
       if (running_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
