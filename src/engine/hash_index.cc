@@ -13,13 +13,15 @@ namespace {
 constexpr size_t kBucketsPerCount =
     10;  // empty ones among them: Collect is bounded, as SCAN is in Redis
 constexpr int kReserveDepthMax = 24;
-constexpr int kDepthMax =
-    kScanHashBits - HashIndex::kHomeBits;  // a bucket's range must be whole in SCAN's order
+// A segment is made for somewhat more entries than it is given.
+constexpr size_t Spacious(size_t entries) {
+  return entries + entries / 16 + 4;
+}
 }  // namespace
 
 HashIndex::HashIndex() {
   auto directory = std::make_unique<Directory>(0);
-  directory->segments[0].store(NewSegment(0, 0), std::memory_order_relaxed);
+  directory->segments[0].store(NewSegment(0, 0, 0), std::memory_order_relaxed);
   directory_.store(directory.release(), std::memory_order_release);
 }
 
@@ -28,15 +30,33 @@ HashIndex::~HashIndex() {
   Segment* last = nullptr;
   for (auto& entry : directory->segments) {
     Segment* segment = entry.load(std::memory_order_relaxed);
-    if (segment != last) delete segment;
+    if (segment != last) DeleteSegment(segment);
     last = segment;
   }
   delete directory;
 }
 
-HashIndex::Segment* HashIndex::NewSegment(int depth, uint64_t prefix) {
-  bytes_.fetch_add(AllocatedBytes(sizeof(Segment)), std::memory_order_relaxed);
-  return new Segment(depth, prefix);
+HashIndex::Segment* HashIndex::NewSegment(int depth, uint64_t prefix, size_t size) {
+  const size_t bytes = kSegmentLines[size] * limits::kCacheLineBytes;
+  auto* segment = new (AllocatePlace(bytes, limits::kCacheLineBytes)) Segment(depth, prefix, size);
+  for (size_t i = 0; i < segment->homes + kSpillBuckets; ++i) new (segment->buckets() + i) Bucket;
+  bytes_.fetch_add(AllocatedBytes(bytes), std::memory_order_relaxed);
+  return segment;
+}
+
+void HashIndex::DeleteSegment(Segment* segment) {
+  const size_t bytes = segment->bytes();
+  segment->~Segment();  // buckets need none
+  FreePlace(segment, bytes);
+}
+
+uint64_t HashIndex::Segment::HashBehind(size_t home) const {
+  // A bucket's range must be whole in SCAN's order.
+  static_assert(kDepthMax + kPlaceBits <= kScanHashBits);
+  if (home + 1 == homes) return depth == 0 ? 0 : (prefix + 1) << (64 - depth);
+  const uint64_t place = (((home + 1) << kPlaceBits) + homes - 1) / homes;
+  const uint64_t before = depth == 0 ? 0 : prefix << (64 - depth);
+  return before | place << (64 - depth - kPlaceBits);
 }
 
 Node* HashIndex::Find(const Key& key) const {
@@ -44,8 +64,8 @@ Node* HashIndex::Find(const Key& key) const {
   Backoff backoff;
   for (;;) {
     const Segment* segment = SegmentOf(key.hash);
-    const size_t home = HomeOf(key.hash, segment->depth);
-    const Bucket* bucket = &segment->buckets[home];
+    const size_t home = segment->HomeOf(key.hash);
+    const Bucket* bucket = &segment->buckets()[home];
     const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
     for (; bucket != end; ++bucket) {
       for (const auto& word : bucket->slots) {
@@ -55,7 +75,7 @@ Node* HashIndex::Find(const Key& key) const {
         if (node != nullptr && node->key() == key.bytes) return node;
       }
     }
-    if ((segment->buckets[home].meta.load(std::memory_order_acquire) & kMoved) == 0)
+    if ((segment->buckets()[home].meta.load(std::memory_order_acquire) & kMoved) == 0)
       return nullptr;  // H3
     backoff.Pause();
   }
@@ -67,8 +87,8 @@ void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
   Backoff backoff;
   for (;;) {
     const Segment* segment = SegmentOf(hash);
-    const size_t home = HomeOf(hash, segment->depth);
-    const Bucket* bucket = &segment->buckets[home];
+    const size_t home = segment->HomeOf(hash);
+    const Bucket* bucket = &segment->buckets()[home];
     const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
     for (; bucket != end; ++bucket) {
       for (const auto& word : bucket->slots) {
@@ -77,7 +97,8 @@ void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
         if (HashBytes(NodeOf(slot)->key()) == hash) nodes->push_back(NodeOf(slot));
       }
     }
-    if ((segment->buckets[home].meta.load(std::memory_order_acquire) & kMoved) == 0) return;  // H3
+    if ((segment->buckets()[home].meta.load(std::memory_order_acquire) & kMoved) == 0)
+      return;  // H3
     nodes->resize(before);
     backoff.Pause();
   }
@@ -85,13 +106,13 @@ void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
 
 void HashIndex::Prefetch(uint64_t hash) const {
   const Segment* segment = SegmentOf(hash);
-  __builtin_prefetch(&segment->buckets[HomeOf(hash, segment->depth)]);
+  __builtin_prefetch(&segment->buckets()[segment->HomeOf(hash)]);
 }
 
 Node* HashIndex::PrefetchNode(uint64_t hash) const {
   const Segment* segment = SegmentOf(hash);
   const uint64_t tag = TagOf(hash);
-  for (const auto& word : segment->buckets[HomeOf(hash, segment->depth)].slots) {
+  for (const auto& word : segment->buckets()[segment->HomeOf(hash)].slots) {
     uint64_t slot = word.load(std::memory_order_acquire);
     if ((slot & ~kPointerMask) != tag || slot == 0) continue;
     __builtin_prefetch(NodeOf(slot));
@@ -102,29 +123,30 @@ Node* HashIndex::PrefetchNode(uint64_t hash) const {
 
 void HashIndex::Reserve(size_t entries) {
   int depth = 0;
-  while (depth < kReserveDepthMax && (entries >> depth) > kEntriesMax * 3 / 4) ++depth;
+  while (depth < kReserveDepthMax && Spacious(entries >> depth) > EntriesMax(kSizeMax)) ++depth;
   Directory* old = directory_.load(std::memory_order_relaxed);
   if (depth <= old->depth) return;
   CHECK(old->depth == 0);
   Segment* only = old->segments[0].load(std::memory_order_relaxed);
   CHECK(only->entries == 0);
-  bytes_.fetch_sub(AllocatedBytes(sizeof(Segment)), std::memory_order_relaxed);
-  delete only;
+  bytes_.fetch_sub(AllocatedBytes(only->bytes()), std::memory_order_relaxed);
+  DeleteSegment(only);
   delete old;
   auto* directory = new Directory(depth);
   for (size_t i = 0; i < directory->segments.size(); ++i)
-    directory->segments[i].store(NewSegment(depth, i), std::memory_order_relaxed);
+    directory->segments[i].store(NewSegment(depth, i, SizeFor(entries >> depth)),
+                                 std::memory_order_relaxed);
   bytes_.fetch_add((directory->segments.size() - 1) * sizeof(void*), std::memory_order_relaxed);
   directory_.store(directory, std::memory_order_release);
 }
 
 bool HashIndex::Place(Segment* segment, Node* node, uint64_t hash) {
-  if (segment->entries >= kEntriesMax) return false;
-  const size_t home = HomeOf(hash, segment->depth);
+  if (segment->entries >= EntriesMax(segment->size)) return false;
+  const size_t home = segment->HomeOf(hash);
   for (size_t distance = 0; distance <= kSpillBuckets; ++distance) {
-    for (auto& word : segment->buckets[home + distance].slots) {
+    for (auto& word : segment->buckets()[home + distance].slots) {
       if (word.load(std::memory_order_relaxed) != 0) continue;
-      auto& meta = segment->buckets[home].meta;
+      auto& meta = segment->buckets()[home].meta;
       uint64_t old = meta.load(std::memory_order_relaxed);
       if ((old & kSpillMask) < distance)
         meta.store((old & ~kSpillMask) | distance, std::memory_order_release);  // H1
@@ -144,7 +166,7 @@ void HashIndex::Insert(Node* node, uint64_t hash, Reclaimer& reclaimer) {
     bool done = false;
     if (!segment->moved) {
       done = Place(segment, node, hash);
-      if (!done) Split(segment, reclaimer);
+      if (!done) Grow(segment, reclaimer);
     }
     segment->latch.Unlock();
     if (done) return;
@@ -160,9 +182,9 @@ void HashIndex::Remove(Node* node, uint64_t hash) {
       segment->latch.Unlock();
       continue;
     }
-    const size_t home = HomeOf(hash, segment->depth);
+    const size_t home = segment->HomeOf(hash);
     for (size_t distance = 0; distance <= kSpillBuckets; ++distance) {
-      for (auto& word : segment->buckets[home + distance].slots) {
+      for (auto& word : segment->buckets()[home + distance].slots) {
         if (word.load(std::memory_order_relaxed) != wanted) continue;
         word.store(0, std::memory_order_release);
         --segment->entries;
@@ -174,20 +196,32 @@ void HashIndex::Remove(Node* node, uint64_t hash) {
   }
 }
 
-void HashIndex::Build(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
+size_t HashIndex::SizeFor(size_t entries) {
+  size_t size = 0;
+  while (size < kSizeMax && Spacious(entries) > EntriesMax(size)) ++size;
+  return size;
+}
+
+void HashIndex::Build(int depth, uint64_t prefix, size_t size, std::span<const HashedNode> nodes,
                       std::vector<Segment*>* built) {
   // With a seeded hash this many keys with one prefix cannot come together by chance.
   CHECK(depth <= kDepthMax);
-  Segment* segment = NewSegment(depth, prefix);
+  Segment* segment = NewSegment(depth, prefix, size);
   for (const HashedNode& n : nodes) {
     if (Place(segment, n.node, n.hash)) continue;
     // Rare: the nodes crowd into few buckets. The segment is still private, so it is simply made
-    // anew as two.
-    bytes_.fetch_sub(AllocatedBytes(sizeof(Segment)), std::memory_order_relaxed);
-    delete segment;
-    return BuildHalves(depth, prefix, nodes, built);
+    // anew, larger or as two.
+    bytes_.fetch_sub(AllocatedBytes(segment->bytes()), std::memory_order_relaxed);
+    DeleteSegment(segment);
+    return BuildLarger(depth, prefix, size, nodes, built);
   }
   built->push_back(segment);
+}
+
+void HashIndex::BuildLarger(int depth, uint64_t prefix, size_t size,
+                            std::span<const HashedNode> nodes, std::vector<Segment*>* built) {
+  if (size < kSizeMax) return Build(depth, prefix, size + 1, nodes, built);
+  BuildHalves(depth, prefix, nodes, built);
 }
 
 void HashIndex::BuildHalves(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
@@ -195,13 +229,13 @@ void HashIndex::BuildHalves(int depth, uint64_t prefix, std::span<const HashedNo
   std::vector<HashedNode> halves[2];
   for (const HashedNode& n : nodes) halves[HighBits(n.hash, depth + 1) & 1].push_back(n);
   for (uint64_t half = 0; half < 2; ++half)
-    Build(depth + 1, prefix * 2 + half, halves[half], built);
+    Build(depth + 1, prefix * 2 + half, SizeFor(halves[half].size()), halves[half], built);
 }
 
-void HashIndex::Split(Segment* segment, Reclaimer& reclaimer) {
+void HashIndex::Grow(Segment* segment, Reclaimer& reclaimer) {
   std::vector<HashedNode> nodes;
   nodes.reserve(segment->entries);
-  for (Bucket& bucket : segment->buckets) {
+  for (Bucket& bucket : segment->all_buckets()) {
     for (auto& word : bucket.slots) {
       Node* node = NodeOf(word.load(std::memory_order_relaxed));
       if (node == nullptr) continue;
@@ -211,8 +245,8 @@ void HashIndex::Split(Segment* segment, Reclaimer& reclaimer) {
   }
   for (HashedNode& n : nodes) n.hash = HashBytes(n.node->key());
   std::vector<Segment*> built;
-  BuildHalves(segment->depth, segment->prefix, nodes, &built);
-  for (Bucket& bucket : segment->buckets) {
+  BuildLarger(segment->depth, segment->prefix, segment->size, nodes, &built);
+  for (Bucket& bucket : segment->all_buckets()) {
     bucket.meta.store(bucket.meta.load(std::memory_order_relaxed) | kMoved,
                       std::memory_order_release);
   }
@@ -221,8 +255,9 @@ void HashIndex::Split(Segment* segment, Reclaimer& reclaimer) {
 #endif
   std::lock_guard lock(directory_mutex_);
   for (Segment* part : built) PublishSegment(part, reclaimer);
-  bytes_.fetch_sub(AllocatedBytes(sizeof(Segment)), std::memory_order_relaxed);
-  reclaimer.Retire(segment, sizeof(Segment), [](void* p) { delete static_cast<Segment*>(p); });
+  bytes_.fetch_sub(AllocatedBytes(segment->bytes()), std::memory_order_relaxed);
+  reclaimer.Retire(segment, segment->bytes(),
+                   [](void* p) { DeleteSegment(static_cast<Segment*>(p)); });
 }
 
 void HashIndex::PublishSegment(Segment* segment, Reclaimer& reclaimer) {
@@ -247,17 +282,17 @@ void HashIndex::PublishSegment(Segment* segment, Reclaimer& reclaimer) {
 bool HashIndex::CollectBucket(const Segment& segment, size_t home, uint64_t from,
                               std::vector<Entry>* out) const {
   const size_t before = out->size();
-  const size_t spill = segment.buckets[home].meta.load(std::memory_order_acquire) & kSpillMask;
+  const size_t spill = segment.buckets()[home].meta.load(std::memory_order_acquire) & kSpillMask;
   for (size_t i = home; i <= home + spill; ++i) {
-    for (const auto& word : segment.buckets[i].slots) {
+    for (const auto& word : segment.buckets()[i].slots) {
       Node* node = NodeOf(word.load(std::memory_order_acquire));
       if (node == nullptr) continue;
       uint64_t hash = HashBytes(node->key());
-      if (HomeOf(hash, segment.depth) == home && ScanHash(hash) >= from)
+      if (segment.HomeOf(hash) == home && ScanHash(hash) >= from)
         out->push_back({ScanHash(hash), node});
     }
   }
-  if ((segment.buckets[home].meta.load(std::memory_order_acquire) & kMoved) != 0) {
+  if ((segment.buckets()[home].meta.load(std::memory_order_acquire) & kMoved) != 0) {
     out->resize(before);
     return false;
   }
@@ -272,14 +307,12 @@ uint64_t HashIndex::Collect(uint64_t from, size_t count, std::vector<Entry>* out
   Backoff backoff;
   for (size_t buckets = 1;; ++buckets) {
     const Segment* segment = SegmentOf(position);
-    const size_t home = HomeOf(position, segment->depth);
+    const size_t home = segment->HomeOf(position);
     if (!CollectBucket(*segment, home, from, out)) {
       backoff.Pause();
       continue;
     }
-    const uint64_t bucket_range = uint64_t{1} << (64 - segment->depth - kHomeBits);
-    const uint64_t bucket_start = position & ~(bucket_range - 1);
-    position = bucket_start + bucket_range;
+    position = segment->HashBehind(home);
     if (position == 0) return 0;  // past the last bucket
     if (out->size() >= count || buckets >= kBucketsPerCount * count) return position >> kShift;
   }

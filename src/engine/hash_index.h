@@ -2,18 +2,20 @@
 // Extendible hashing (Fagin et al., 1979) over segments of a bounded size, addressed by the hash's
 // high bits, so that position order is hash order (SCAN).
 //
-// A segment has kHomeBuckets buckets of one cache line (7 slots and a word of meta) and
-// kSpillBuckets more behind them. An entry lives in its home bucket or one of the next
-// kSpillBuckets. A slot is 16 bits of tag (the hash's low bits) and a 48-bit pointer. A segment
-// that is full is split in two; no table is ever doubled, so growth never stalls.
+// A segment has some home buckets of one cache line (7 slots and a word of meta) and kSpillBuckets
+// more behind them. An entry lives in its home bucket or one of the next kSpillBuckets. A slot is
+// 16 bits of tag (the hash's low bits) and a 48-bit pointer. A segment that is full is built anew,
+// larger, and from the largest size as two; no table is ever doubled, so growth never stalls. The
+// sizes are such that none is emptier than 0.7 of full then: uniform hashes fill all segments at
+// the same time, so halving alone would leave the whole index half empty.
 //
 // H1. A bucket's meta says how many buckets beyond it an entry whose home it is may live; it only
 //     grows, and is stored before the entry is.
 // H2. Slots and meta of a segment change under the segment's latch; readers load them with acquire.
-// H3. An entry never moves inside a segment. A split copies entries to two new segments, marks
-//     every bucket of the old one moved, then publishes the new ones in the directory: so a
-//     reader that misses in a bucket not marked moved has not missed an entry that was there
-//     before its look-up began, and one that misses in a marked bucket starts over.
+// H3. An entry never moves inside a segment. Growth copies entries to new segments, marks every
+//     bucket of the old one moved, then publishes the new ones in the directory: so a reader that
+//     misses in a bucket not marked moved has not missed an entry that was there before its
+//     look-up began, and one that misses in a marked bucket starts over.
 // H4. Insert and Remove of one key never run at the same time (the caller holds the key's latch).
 // H5. The directory has 2^depth entries; a segment of depth d <= depth stands in 2^(depth-d)
 //     neighbouring ones.
@@ -23,6 +25,7 @@
 // Owns:    segments and directories, not nodes.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -42,12 +45,17 @@ namespace fluxkv::engine {
 class HashIndex {
  public:
   static constexpr size_t kSlots = 7;
-  static constexpr int kHomeBits = 7;
-  static constexpr size_t kHomeBuckets = size_t{1} << kHomeBits;
   static constexpr size_t kSpillBuckets = 3;
-  // Fuller than this a segment splits even if an entry would still find room: probing stays at one
+  // The sizes of segments in cache lines, the header's included: what the allocator has classes
+  // for.
+  static constexpr std::array<size_t, 4> kSegmentLines = {16, 40, 80, 112};
+  static constexpr size_t HomeBuckets(size_t size) {
+    return kSegmentLines[size] - 1 - kSpillBuckets;
+  }
+  // Fuller than this a segment grows even if an entry would still find room: probing stays at one
   // line mostly.
-  static constexpr size_t kEntriesMax = kHomeBuckets * kSlots * 13 / 16;
+  static constexpr size_t EntriesMax(size_t size) { return HomeBuckets(size) * kSlots * 13 / 16; }
+  static constexpr size_t kSizeMax = kSegmentLines.size() - 1;
 
   HashIndex();
   ~HashIndex();  // Requires: nobody is inside an epoch with a pointer into it
@@ -89,7 +97,7 @@ class HashIndex {
       const Segment* segment = entry.load(std::memory_order_acquire);
       if (segment == last) continue;
       last = segment;
-      for (const Bucket& bucket : segment->buckets) {
+      for (const Bucket& bucket : segment->all_buckets()) {
         for (const auto& slot : bucket.slots) {
           if (Node* node = NodeOf(slot.load(std::memory_order_acquire)); node != nullptr)
             visit(node);
@@ -110,15 +118,37 @@ class HashIndex {
     std::atomic<uint64_t> meta{0};
     std::atomic<uint64_t> slots[kSlots] = {};
   };
-  struct Segment : InPlaceArena {
+  // So many bits of the hash behind the segment's prefix say where an entry lives.
+  static constexpr int kPlaceBits = 20;
+  static constexpr int kDepthMax = kScanHashBits - kPlaceBits;
+
+  struct alignas(limits::kCacheLineBytes) Segment {  // the buckets are behind it
     Latch latch;
-    bool moved = false;  // under latch
-    int depth;           // immutable: how many high bits of the hash all entries share
-    uint64_t prefix;     // immutable: those bits, right-aligned
-    size_t entries = 0;  // under latch
-    Bucket buckets[kHomeBuckets + kSpillBuckets];
-    Segment(int d, uint64_t p) : depth(d), prefix(p) {}
+    bool moved = false;     // under latch
+    const uint8_t size;     // index of kSegmentLines
+    const int depth;        // how many high bits of the hash all entries share
+    const uint32_t homes;   // HomeBuckets(size)
+    const uint64_t prefix;  // those bits, right-aligned
+    size_t entries = 0;     // under latch
+
+    Segment(int d, uint64_t p, size_t s)
+        : size(static_cast<uint8_t>(s)),
+          depth(d),
+          homes(static_cast<uint32_t>(HomeBuckets(s))),
+          prefix(p) {}
+    size_t bytes() const { return kSegmentLines[size] * limits::kCacheLineBytes; }
+    Bucket* buckets() { return reinterpret_cast<Bucket*>(this + 1); }
+    const Bucket* buckets() const { return reinterpret_cast<const Bucket*>(this + 1); }
+    std::span<Bucket> all_buckets() { return {buckets(), homes + kSpillBuckets}; }
+    std::span<const Bucket> all_buckets() const { return {buckets(), homes + kSpillBuckets}; }
+    // Rises with the hash.
+    size_t HomeOf(uint64_t hash) const {
+      return ((hash << depth) >> (64 - kPlaceBits)) * homes >> kPlaceBits;
+    }
+    // The lowest hash whose home is behind this one; 0 behind the last hash of all.
+    uint64_t HashBehind(size_t home) const;
   };
+  static_assert(sizeof(Segment) == limits::kCacheLineBytes);
   struct Directory {
     int depth;
     std::vector<std::atomic<Segment*>> segments;
@@ -128,7 +158,6 @@ class HashIndex {
   static Node* NodeOf(uint64_t slot) { return reinterpret_cast<Node*>(slot & kPointerMask); }
   static uint64_t TagOf(uint64_t hash) { return hash << 48; }
   static size_t HighBits(uint64_t hash, int bits) { return bits == 0 ? 0 : hash >> (64 - bits); }
-  static size_t HomeOf(uint64_t hash, int depth) { return (hash << depth) >> (64 - kHomeBits); }
 
   Segment* SegmentOf(uint64_t hash) const {
     const Directory* directory = directory_.load(std::memory_order_acquire);
@@ -140,18 +169,23 @@ class HashIndex {
     uint64_t hash;
     Node* node;
   };
-  // Private segments that hold `nodes`, of this depth or, where they crowd, deeper.
-  void Build(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
+  // Private segments that hold `nodes`, of this depth or, where they are too many, deeper.
+  void Build(int depth, uint64_t prefix, size_t size, std::span<const HashedNode> nodes,
              std::vector<Segment*>* built);
+  // Those that do not fit into one segment of this depth and size.
+  void BuildLarger(int depth, uint64_t prefix, size_t size, std::span<const HashedNode> nodes,
+                   std::vector<Segment*>* built);
+  static size_t SizeFor(size_t entries);
   void BuildHalves(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
                    std::vector<Segment*>* built);
   // Requires: directory_mutex_ held.
   void PublishSegment(Segment* segment, Reclaimer& reclaimer);
   // Requires: segment's latch held, not moved.
-  void Split(Segment* segment, Reclaimer& reclaimer);
+  void Grow(Segment* segment, Reclaimer& reclaimer);
   bool CollectBucket(const Segment& segment, size_t home, uint64_t from,
                      std::vector<Entry>* out) const;
-  Segment* NewSegment(int depth, uint64_t prefix);
+  Segment* NewSegment(int depth, uint64_t prefix, size_t size);
+  static void DeleteSegment(Segment* segment);
 
   std::atomic<Directory*> directory_;
   std::mutex directory_mutex_;  // taken with a segment's latch held; guards the directory's
