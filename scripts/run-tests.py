@@ -198,9 +198,13 @@ class Builder(threading.Thread):
     def run(self):
         for group in self.wanted:
             log = f"{LOGS}/build-{'-'.join(group).replace('/', '-').replace('=', '-')}.log"
-            with open(log, "wb") as out:
-                command = ["nice", "-n", "10", "make", *group]
-                code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=self.env).returncode
+            try:
+                with open(log, "wb") as out:
+                    command = ["nice", "-n", "10", "make", *group]
+                    code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=self.env).returncode
+            except OSError as error:  # nobody may wait for ever
+                print(f"make {' '.join(group)}: {error}", flush=True)
+                code = 1
             with self.built:
                 self.logs[group] = log if code else None
                 self.built.notify()
@@ -216,6 +220,8 @@ class Builder(threading.Thread):
 
 
 def tail(path, lines=40):
+    if not os.path.exists(path):
+        return
     for line in open(path, errors="replace").read().splitlines()[-lines:]:
         print("    " + line[:300])
 

@@ -308,7 +308,12 @@ uint64_t HashIndex::Collect(uint64_t from, size_t count, std::vector<Entry>* out
   for (size_t buckets = 1;; ++buckets) {
     const Segment* segment = SegmentOf(position);
     const size_t home = segment->HomeOf(position);
-    if (!CollectBucket(*segment, home, from, out)) {
+#ifdef FLUXKV_PLANT_PAGE_FROM_ITS_START
+    const uint64_t at = from;
+#else
+    const uint64_t at = position >> kShift;  // after growth a home may begin before it
+#endif
+    if (!CollectBucket(*segment, home, at, out)) {
       backoff.Pause();
       continue;
     }

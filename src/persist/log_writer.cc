@@ -90,7 +90,7 @@ void LogWriter::Stop() {
   unsynced_bytes_ = 0;
   at_ = written_place_ = synced_place_;
   written_stamp_ = synced_stamp_;
-  blocked_ = failed_ = distrusted_ = false;
+  blocked_ = failed_ = false;  // not distrusted_: Begin will remove what is behind
 }
 
 Status LogWriter::Begin(LogEnd end, int64_t time_ms) {
@@ -375,11 +375,11 @@ Status LogWriter::SnapshotDone(Stamp stamp) {
   while (used_.size() > 1) {
 #else
   // W3: base_stamp of the next one is the newest that begins here or before. A log that is stopped
-  // needs none; one that is to be mended keeps the last, for behind it there are segments which
+  // needs none; one that was not mended keeps the last, for behind it there are segments which
   // nothing trusts, and a start that met them alone would take it for missing.
-  while (used_.size() > 1
-             ? used_[1].base_stamp <= stamp
-             : !used_.empty() && current_ == nullptr && !failed_ && written_stamp_ <= stamp) {
+  while (used_.size() > 1 ? used_[1].base_stamp <= stamp
+                          : !used_.empty() && current_ == nullptr && !failed_ && !distrusted_ &&
+                                written_stamp_ <= stamp) {
 #endif
     Status status = pool_.Give(used_.front().path, used_.size() - 1);
     if (!status.ok()) return status;

@@ -217,11 +217,11 @@ TEST_CASE("hash index: walks beside writers return lasting keys once") {
     }
     mine.Leave();
   }
-  std::atomic<bool> stop{false};
+  std::atomic<bool> grown{false};
   std::atomic<uint64_t> wrong{0}, disorder{0};
   std::thread writer([&] {
     Reclaimer mine(epochs);
-    for (uint64_t i = 0; !stop && i < 40000; ++i) {  // grows by splits, with removals between
+    for (uint64_t i = 0; i < 500000 / kSlower; ++i) {  // grows, with removals between
       mine.Enter();
       const std::string name = "passing:" + std::to_string(i);
       Node* node = nodes.New(name);
@@ -229,17 +229,19 @@ TEST_CASE("hash index: walks beside writers return lasting keys once") {
       if (i % 2 == 0) index.Remove(node, Key(name).hash);
       mine.Leave();
     }
+    grown = true;
   });
   RunThreads(2, [&](size_t) {
     Reclaimer mine(epochs);
     std::vector<HashIndex::Entry> page;
-    for (int round = 0; round < 30; ++round) {
+    for (size_t round = 0; !grown; ++round) {
+      const size_t count = round % 4 == 0 ? 50 : 5000;  // growth between pages, and within one
       std::map<std::string, int, std::less<>> seen;
       uint64_t cursor = 0;
       do {
         mine.Enter();
         page.clear();
-        const uint64_t next = index.Collect(cursor, 50, &page);
+        const uint64_t next = index.Collect(cursor, count, &page);
         uint64_t last = cursor;
         for (const auto& e : page) {
           disorder += e.scan_hash < last || (next != 0 && e.scan_hash >= next) ? 1 : 0;
@@ -252,7 +254,6 @@ TEST_CASE("hash index: walks beside writers return lasting keys once") {
       for (const std::string& name : names) wrong += seen[name] == 1 ? 0 : 1;
     }
   });
-  stop = true;
   writer.join();
   CHECK(wrong == 0);
   CHECK(disorder == 0);

@@ -256,8 +256,9 @@ uint32_t Eviction::Converted(AccessKind former, uint32_t field, uint32_t now_s) 
   const AccessKind present = clock_.kind();
   if (former == present) return field;
   if (present == AccessKind::kFrequency) return FieldOfFrequency(kFrequencyInitial);
-  // A key that is younger than the policy has a tick already: no second is so small.
-  if (former == AccessKind::kSeconds && field < kSecondsMin) return field;
+  // A key that is younger than the policy, or stayed from a former one, has a tick already: no
+  // second is so small, and no tick so large before as many accesses.
+  if (former == AccessKind::kSeconds && (field & ~kSeenAgain) < kSecondsMin) return field;
   uint32_t idle_s = 0;
   if (former == AccessKind::kSeconds) idle_s = field < now_s ? now_s - field : 0;
   if (former == AccessKind::kTicks) idle_s = IdleOfTicks(field, now_s);
