@@ -144,7 +144,7 @@ $(filter-out $(DIR)/kill_tool,$(PROGRAMS)): $(DIR)/%: $(DIR)/tests/isolation/%.o
 $(FUZZERS): $(DIR)/%: $(DIR)/tests/fuzz/%.o $(call object,$(FUZZ_MAIN) $(SRC))
 	$(LINK)
 $(DIR)/libsupport.a: $(call object,$(SUPPORT))
-	@rm -f $@ && gcc-ar rcs $@ $^
+	@mkdir -p $(@D) && rm -f $@ && gcc-ar rcs $@ $^
 
 # Debian's redis-server is its redis-check-rdb called by that name; the package redis-server, which would start a
 # service, is not needed.
