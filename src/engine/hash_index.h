@@ -6,8 +6,8 @@
 // more behind them. An entry lives in its home bucket or one of the next kSpillBuckets. A slot is
 // 16 bits of tag (the hash's low bits) and a 48-bit pointer. A segment that is full is built anew,
 // larger, and from the largest size as two; no table is ever doubled, so growth never stalls. The
-// sizes are such that none is emptier than 0.7 of full then: uniform hashes fill all segments at
-// the same time, so halving alone would leave the whole index half empty.
+// two largest are such that a segment is 0.7 full then, not 0.5: uniform hashes fill all segments
+// at the same time, so halving alone would leave the whole index half empty.
 //
 // H1. A bucket's meta says how many buckets beyond it an entry whose home it is may live; it only
 //     grows, and is stored before the entry is.
