@@ -226,6 +226,15 @@ def tail(path, lines=40):
         print("    " + line[:300])
 
 
+def digest(path, lines=6):
+    """The lines that say what failed, to stand beside the result where only the end of the output is kept."""
+    telling = re.compile(r"^TEST CASE:|: ERROR: |: FATAL ERROR: |^ *values: |ERROR: .*Sanitizer|^SUMMARY: |WARNING: Thread"
+                         r"|runtime error:|^stopped after|\berror: ")
+    found = [line.strip() for line in open(path, errors="replace") if telling.search(line)] if os.path.exists(path) else []
+    for line in found[:lines]:
+        print("    " + line[:160])
+
+
 def main():
     os.chdir(ROOT)
     os.makedirs(LOGS, exist_ok=True)
@@ -249,12 +258,13 @@ def main():
         note = f"   (waited {waited_s:.0f} s for its build)" if waited_s >= 1 else ""
         print(f"{step.name:34} {good:5} passed {bad:3} failed {time.time() - began:7.1f} s  {verdict}{note}", flush=True)
         if bad:
-            red.append(step.name)
+            red.append((step.name, log))
             tail(log)
             print(f"    (all of it: {log})", flush=True)
     print(f"{time.time() - start:.0f} s in all; logs in {LOGS}/")
-    if red:
-        print(f"failed: {' '.join(red)}")
+    for name, log in red:
+        print(f"failed: {name}")
+        digest(log)
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed or not passed else 0)
 
