@@ -131,7 +131,7 @@ void Collector::TidyPolicy() {
   Eviction::Session session(store_.eviction);
   policy_is_tidy_ = session.Tidy(static_cast<uint32_t>(store_.clock.now_ms() / 1000), kTidyBudget);
   const int64_t now_ms = store_.clock.now_ms();
-  if (now_ms - policy_measured_at_ms_ < kMeasureMs && policy_is_tidy_) return;
+  if (now_ms - policy_measured_at_ms_ < kMeasureMs && policy_is_tidy_ && !vacuuming_) return;
   policy_measured_at_ms_ = now_ms;
   store_.eviction_bytes.store(session.figures().allocated_bytes, std::memory_order_relaxed);
 }
