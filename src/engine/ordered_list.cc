@@ -136,6 +136,13 @@ bool OrderedList::TryLatch(Block* block) {
   }
 }
 
+bool OrderedList::TryLatchNow(Block* block) {
+  uint64_t version = block->version.load(std::memory_order_relaxed);
+  return (version & (kDead | kLatched)) == 0 &&
+         block->version.compare_exchange_strong(version, version | kLatched,
+                                                std::memory_order_acquire);
+}
+
 void OrderedList::Unlatch(Block* block, bool dead) {
   uint64_t version = block->version.load(std::memory_order_relaxed) & ~kLatched;
   block->version.store((version + kVersionStep) | (dead ? kDead : 0), std::memory_order_release);
@@ -206,6 +213,7 @@ void OrderedList::Remove(std::span<Node* const> nodes, Reclaimer& reclaimer) {
     if (block->count.load(std::memory_order_relaxed) == 0 && block != head_) {
       Unlink(block, reclaimer);
     } else {
+      TakeOverNext(block, reclaimer);
       Unlatch(block);
     }
   }
@@ -227,6 +235,26 @@ size_t OrderedList::TakeOut(Block* block, std::span<Node* const> nodes) {
   CHECK(taken > 0);  // else a node is not in the list, or they are not in order
   block->count.store(kept, std::memory_order_release);
   return taken;
+}
+
+void OrderedList::TakeOverNext(Block* block, Reclaimer& reclaimer) {
+  const uint32_t count = block->count.load(std::memory_order_relaxed);
+  if (count > kEntriesMerged / 2) return;
+  // Only a split of this block, or the next one's unlinking under its own latch, can change this.
+  Block* next = block->next0.load(std::memory_order_acquire);
+  if (next == nullptr || count + next->count.load(std::memory_order_relaxed) > kEntriesMerged)
+    return;
+#ifndef FLUXKV_PLANT_LIST_MERGE_UNLATCHED
+  if (!TryLatchNow(next)) return;
+#endif
+  const uint32_t more = next->count.load(std::memory_order_relaxed);
+  if (count + more > kEntriesMerged) return Unlatch(next);
+  for (uint32_t i = 0; i < more; ++i) {
+    block->entries[count + i].store(next->entries[i].load(std::memory_order_relaxed),
+                                    std::memory_order_release);
+  }
+  block->count.store(count + more, std::memory_order_release);
+  Unlink(next, reclaimer);
 }
 
 void OrderedList::Unlink(Block* block, Reclaimer& reclaimer) {

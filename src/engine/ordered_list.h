@@ -9,14 +9,16 @@
 // L1. A node pointer is in exactly one block, whose range holds its key, from Insert until Remove.
 // L2. low never changes. entries and count change under the block's latch
 //     (its version is odd meanwhile).
-// L3. next pointers change under structure_mutex_; next of a block that splits changes with its
-//     latch held as well, so that entries, count and next(0) copied between two equal even
-//     versions are of one moment.
-// L4. An empty block is unlinked under its latch and marked dead when the latch is let go; whoever
-//     meets a dead block starts over from the head. Its own next pointers stay, so that a walker
-//     on upper levels can go on through it.
+// L3. next pointers change under structure_mutex_; next of a block that splits, or takes over the
+//     entries of the next one, changes with its latch held as well, so that entries, count and
+//     next(0) copied between two equal even versions are of one moment.
+// L4. A block that is empty, or whose entries the one before it took over, is unlinked under its
+//     latch and marked dead when the latch is let go; whoever meets a dead block starts over from
+//     the head. Its own next pointers stay, so that a walker on upper levels can go on through it.
 // L5. A block is linked at level n only after every level below.
-// Latch order: block latch, then structure_mutex_. At most one block latch is held at a time.
+// L6. A block that lost entries takes over those of the next one when they are few together:
+//     where keys come and go at random, blocks stay half full at the least.
+// Latch order: block latch, then structure_mutex_. Who holds a block latch only tries for a second.
 //
 // Threads: Insert and Remove from any thread inside an epoch (the caller holds the key's latch);
 //          Seek, Read from any inside an epoch.
@@ -43,6 +45,8 @@ class OrderedList {
   static constexpr size_t kEntries = 58;
   // An appended block leaves a little room, so that the first inserts do not split every block.
   static constexpr uint32_t kEntriesAppended = kEntries * 9 / 10;
+  // Two neighbours with so many together become one, which has room for some inserts.
+  static constexpr uint32_t kEntriesMerged = kEntries * 3 / 4;
   static constexpr int kHeightMax = 12;
   static constexpr uint64_t kTowerOdds = 8;  // one block in so many reaches the next level
 
@@ -102,12 +106,15 @@ class OrderedList {
   void Predecessors(std::string_view key, std::array<Block*, kHeightMax>* out) const;
   // The block for `key`, latched and alive.
   Block* LatchFor(std::string_view key);
-  static bool TryLatch(Block* block);  // false if dead
+  static bool TryLatch(Block* block);     // false if dead
+  static bool TryLatchNow(Block* block);  // false if dead or latched
   static void Unlatch(Block* block, bool dead = false);
   static bool TryRead(const Block* block, std::string_view key, Page* page);
   // Takes out of a latched block those of the first nodes that it holds; how many they are.
   static size_t TakeOut(Block* block, std::span<Node* const> nodes);
-  // Unlinks an empty block and lets go of its latch.
+  // L6. Requires: the block is latched.
+  void TakeOverNext(Block* block, Reclaimer& reclaimer);
+  // Unlinks a block that nothing is in any more and lets go of its latch.
   void Unlink(Block* block, Reclaimer& reclaimer);
   void SplitAndInsert(Block* block, Node* node, size_t position);
   Block* NewBlock(std::string_view low, uint32_t height);

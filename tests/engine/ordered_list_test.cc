@@ -166,6 +166,47 @@ TEST_CASE("ordered list against a set") {
   reclaimer.Leave();
 }
 
+TEST_CASE("ordered list: blocks stay half full when keys come and go at random") {
+  FLUXKV_SEEDED(seed);
+  std::mt19937_64 random(seed);
+  Nodes nodes;
+  Epochs epochs;
+  OrderedList list;
+  Reclaimer reclaimer(epochs);
+  reclaimer.Enter();
+  const size_t kKeys = 20000 / kSlower;
+  std::map<std::string, Node*> model;
+  std::vector<std::string> names;
+  const auto insert = [&] {
+    std::string name = Padded(random() % 1'000'000'000);
+    if (model.contains(name)) return;
+    list.Insert(model[name] = nodes.New(name), reclaimer);
+    names.push_back(std::move(name));
+  };
+  const auto remove = [&](size_t at) {
+    list.Remove(model.at(names[at]), reclaimer);
+    model.erase(names[at]);
+    names[at] = std::move(names.back());
+    names.pop_back();
+  };
+  while (names.size() < kKeys) insert();
+  for (size_t i = 0; i < 8 * kKeys; ++i) {
+    remove(random() % names.size());
+    while (names.size() < kKeys) insert();
+    if (i % 64 == 0) {
+      reclaimer.Leave();
+      reclaimer.Enter();
+    }
+  }
+  CheckSame(list, model, "");
+  CHECK(list.allocated_bytes() < kKeys * 20);  // 27 without merging
+  // Most of them go: the others come together.
+  while (names.size() > kKeys / 10) remove(random() % names.size());
+  CheckSame(list, model, RandomName(random));
+  CHECK(list.allocated_bytes() < kKeys / 10 * 30);
+  reclaimer.Leave();
+}
+
 // `wide`: blocks fill and split; otherwise they become empty all the time.
 void Churn(uint64_t seed, uint64_t keys_a_writer, int rounds) {
   constexpr size_t kWriters = 2, kWalkers = 2;
