@@ -10,10 +10,16 @@
 // Whatever other threads allocate is in jemalloc's first arena. So each leaves whole ranges behind
 // when it goes, and not holes between others that stay.
 //
+// Nodes lie in one range of addresses, so that index, list and eviction policy name a node by four
+// bytes (AddressBits) and not by eight. The range is as large as four bytes can tell: 64 GiB of
+// nodes (16 bytes and the key, each), whatever else the data takes. Near its end the server refuses
+// new keys.
+//
 // Threads: any.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -53,6 +59,24 @@ inline void Free(void* memory, size_t size) {
 
 // The same for nodes, and for index and list; FreePlace is for both. `alignment` is a power of two.
 #ifdef FLUXKV_JEMALLOC
+// The range of the nodes. Low addresses are free on Linux: programs, heaps and stacks are far above
+// or within the first gigabytes; and they exist where addresses have 39 bits alone.
+inline constexpr int kNodeRangeBits = 36;
+inline constexpr uintptr_t kNodeRange = uintptr_t{1} << kNodeRangeBits;  // and as many bytes
+inline constexpr int kNodeAlignmentBits = 4;
+// False if the range cannot be had (`ulimit -v`). Without it the first AllocateNode aborts.
+[[nodiscard]] bool ReserveNodeRange();
+// True when so many bytes more of nodes may not find room in the range. Slow where that is near.
+bool NodeRangeHasLess(size_t bytes);
+// A node's address as the range's offset; 0 is null.
+using AddressBits = uint32_t;
+inline AddressBits BitsOf(const void* node) {
+  return static_cast<AddressBits>(reinterpret_cast<uintptr_t>(node) >> kNodeAlignmentBits);
+}
+inline void* AddressOf(AddressBits bits) {  // Requires: not 0
+  return reinterpret_cast<void*>(kNodeRange | uintptr_t{bits} << kNodeAlignmentBits);
+}
+static_assert(kNodeRangeBits - kNodeAlignmentBits == 32);
 // The calling thread allocates from the data arena of this number from now on. Threads of one
 // number share it.
 void UseDataArena(size_t number);
@@ -62,6 +86,20 @@ inline void FreePlace(void* memory, size_t size) {
   sdallocx(memory, size, MALLOCX_TCACHE_NONE);
 }
 #else
+// Sanitizers watch their own allocator's memory: there a node is named by its whole address.
+[[nodiscard]] inline bool ReserveNodeRange() {
+  return true;
+}
+inline bool NodeRangeHasLess(size_t) {
+  return false;
+}
+using AddressBits = uint64_t;
+inline AddressBits BitsOf(const void* node) {
+  return reinterpret_cast<uintptr_t>(node);
+}
+inline void* AddressOf(AddressBits bits) {
+  return reinterpret_cast<void*>(bits);
+}
 inline void UseDataArena(size_t) {}
 inline void* AllocateNode(size_t size) {
   return Allocate(size);

@@ -18,6 +18,8 @@ namespace fluxkv::command {
 namespace {
 
 constexpr int kReadTries = 3;
+// So many bytes of new nodes may be under way when commands that may need some are refused.
+constexpr size_t kNodeBytesLeast = size_t{1} << 30;
 
 bool WritesOrPublishes(const Command& command) {
   return (command.flags & (kWrite | kMayReplicate)) != 0;
@@ -177,8 +179,10 @@ void Dispatcher::NoteDependencies(Session& session) const {
 std::string Dispatcher::MakeRoom(const Session& session, const Command& command,
                                  Arguments arguments) {
   const int64_t limit = services_.config.settings().maxmemory_bytes.load(std::memory_order_relaxed);
-  if (limit == 0 || !DeniedWhenFull(session, command)) [[likely]]
+  const bool full = NodeRangeHasLess(kNodeBytesLeast);
+  if ((limit == 0 && !full) || !DeniedWhenFull(session, command)) [[likely]]
     return {};
+  if (full) return std::string(errors::kNoNodes);
   // One value may go over the limit; many may not (EXEC, MSET).
   constexpr size_t kFewArguments = 8;
   uint64_t bytes = 0;

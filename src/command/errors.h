@@ -22,6 +22,8 @@ inline constexpr std::string_view kStringTooLong =
 inline constexpr std::string_view kNoAuth = "NOAUTH Authentication required.";
 inline constexpr std::string_view kExecAbort =
     "EXECABORT Transaction discarded because of previous errors.";
+inline constexpr std::string_view kNoNodes =
+    "OOM command not allowed when keys fill the range of addresses they can have (64 GiB).";
 inline constexpr std::string_view kOom = "OOM command not allowed when used memory > 'maxmemory'.";
 inline constexpr std::string_view kLoading = "LOADING Redis is loading the dataset in memory";
 // Of writing to the log: the reason, and what follows of it for a command that was not run and for

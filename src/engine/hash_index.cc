@@ -60,7 +60,7 @@ uint64_t HashIndex::Segment::HashBehind(size_t home) const {
 }
 
 Node* HashIndex::Find(const Key& key) const {
-  const uint64_t tag = TagOf(key.hash);
+  const uint16_t tag = TagOf(key.hash);
   Backoff backoff;
   for (;;) {
     const Segment* segment = SegmentOf(key.hash);
@@ -68,11 +68,9 @@ Node* HashIndex::Find(const Key& key) const {
     const Bucket* bucket = &segment->buckets()[home];
     const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
     for (; bucket != end; ++bucket) {
-      for (const auto& word : bucket->slots) {
-        uint64_t slot = word.load(std::memory_order_acquire);
-        if ((slot & ~kPointerMask) != tag || slot == 0) continue;
-        Node* node = NodeOf(slot);
-        if (node != nullptr && node->key() == key.bytes) return node;
+      for (size_t slot = 0; slot < kSlots; ++slot) {
+        const NodeRef ref = bucket->At(slot, tag);
+        if (ref && ref.node()->key() == key.bytes) return ref.node();
       }
     }
     if ((segment->buckets()[home].meta.load(std::memory_order_acquire) & kMoved) == 0)
@@ -82,7 +80,7 @@ Node* HashIndex::Find(const Key& key) const {
 }
 
 void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
-  const uint64_t tag = TagOf(hash);
+  const uint16_t tag = TagOf(hash);
   const size_t before = nodes->size();
   Backoff backoff;
   for (;;) {
@@ -91,10 +89,9 @@ void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
     const Bucket* bucket = &segment->buckets()[home];
     const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
     for (; bucket != end; ++bucket) {
-      for (const auto& word : bucket->slots) {
-        const uint64_t slot = word.load(std::memory_order_acquire);
-        if (slot == 0 || (slot & ~kPointerMask) != tag) continue;
-        if (HashBytes(NodeOf(slot)->key()) == hash) nodes->push_back(NodeOf(slot));
+      for (size_t slot = 0; slot < kSlots; ++slot) {
+        const NodeRef ref = bucket->At(slot, tag);
+        if (ref && HashBytes(ref.node()->key()) == hash) nodes->push_back(ref.node());
       }
     }
     if ((segment->buckets()[home].meta.load(std::memory_order_acquire) & kMoved) == 0)
@@ -111,12 +108,13 @@ void HashIndex::Prefetch(uint64_t hash) const {
 
 Node* HashIndex::PrefetchNode(uint64_t hash) const {
   const Segment* segment = SegmentOf(hash);
-  const uint64_t tag = TagOf(hash);
-  for (const auto& word : segment->buckets()[segment->HomeOf(hash)].slots) {
-    uint64_t slot = word.load(std::memory_order_acquire);
-    if ((slot & ~kPointerMask) != tag || slot == 0) continue;
-    __builtin_prefetch(NodeOf(slot));
-    return NodeOf(slot);
+  const uint16_t tag = TagOf(hash);
+  const Bucket& bucket = segment->buckets()[segment->HomeOf(hash)];
+  for (size_t slot = 0; slot < kSlots; ++slot) {
+    const NodeRef ref = bucket.At(slot, tag);
+    if (!ref) continue;
+    __builtin_prefetch(ref.node());
+    return ref.node();
   }
   return nullptr;
 }
@@ -144,13 +142,16 @@ bool HashIndex::Place(Segment* segment, Node* node, uint64_t hash) {
   if (segment->entries >= EntriesMax(segment->size)) return false;
   const size_t home = segment->HomeOf(hash);
   for (size_t distance = 0; distance <= kSpillBuckets; ++distance) {
-    for (auto& word : segment->buckets()[home + distance].slots) {
-      if (word.load(std::memory_order_relaxed) != 0) continue;
+    Bucket& bucket = segment->buckets()[home + distance];
+    for (size_t slot = 0; slot < kSlots; ++slot) {
+      if (bucket.nodes[slot].load(std::memory_order_relaxed)) continue;
       auto& meta = segment->buckets()[home].meta;
-      uint64_t old = meta.load(std::memory_order_relaxed);
-      if ((old & kSpillMask) < distance)
-        meta.store((old & ~kSpillMask) | distance, std::memory_order_release);  // H1
-      word.store(TagOf(hash) | reinterpret_cast<uint64_t>(node), std::memory_order_release);
+      const uint16_t old = meta.load(std::memory_order_relaxed);
+      if ((old & kSpillMask) < distance)  // H1
+        meta.store(static_cast<uint16_t>((old & ~kSpillMask) | distance),
+                   std::memory_order_release);
+      bucket.tags[slot].store(TagOf(hash), std::memory_order_release);
+      bucket.nodes[slot].store(NodeRef(node), std::memory_order_release);
       ++segment->entries;
       return true;
     }
@@ -159,7 +160,6 @@ bool HashIndex::Place(Segment* segment, Node* node, uint64_t hash) {
 }
 
 void HashIndex::Insert(Node* node, uint64_t hash, Reclaimer& reclaimer) {
-  DCHECK((reinterpret_cast<uint64_t>(node) & ~kPointerMask) == 0);
   for (;;) {
     Segment* segment = SegmentOf(hash);
     segment->latch.Lock();
@@ -174,7 +174,7 @@ void HashIndex::Insert(Node* node, uint64_t hash, Reclaimer& reclaimer) {
 }
 
 void HashIndex::Remove(Node* node, uint64_t hash) {
-  const uint64_t wanted = TagOf(hash) | reinterpret_cast<uint64_t>(node);
+  const NodeRef wanted(node);
   for (;;) {
     Segment* segment = SegmentOf(hash);
     segment->latch.Lock();
@@ -184,9 +184,9 @@ void HashIndex::Remove(Node* node, uint64_t hash) {
     }
     const size_t home = segment->HomeOf(hash);
     for (size_t distance = 0; distance <= kSpillBuckets; ++distance) {
-      for (auto& word : segment->buckets()[home + distance].slots) {
-        if (word.load(std::memory_order_relaxed) != wanted) continue;
-        word.store(0, std::memory_order_release);
+      for (auto& slot : segment->buckets()[home + distance].nodes) {
+        if (slot.load(std::memory_order_relaxed) != wanted) continue;
+        slot.store({}, std::memory_order_release);
         --segment->entries;
         segment->latch.Unlock();
         return;
@@ -236,18 +236,18 @@ void HashIndex::Grow(Segment* segment, Reclaimer& reclaimer) {
   std::vector<HashedNode> nodes;
   nodes.reserve(segment->entries);
   for (Bucket& bucket : segment->all_buckets()) {
-    for (auto& word : bucket.slots) {
-      Node* node = NodeOf(word.load(std::memory_order_relaxed));
-      if (node == nullptr) continue;
-      __builtin_prefetch(node);
-      nodes.push_back({0, node});
+    for (const auto& slot : bucket.nodes) {
+      const NodeRef ref = slot.load(std::memory_order_relaxed);
+      if (!ref) continue;
+      __builtin_prefetch(ref.node());
+      nodes.push_back({0, ref.node()});
     }
   }
   for (HashedNode& n : nodes) n.hash = HashBytes(n.node->key());
   std::vector<Segment*> built;
   BuildLarger(segment->depth, segment->prefix, segment->size, nodes, &built);
   for (Bucket& bucket : segment->all_buckets()) {
-    bucket.meta.store(bucket.meta.load(std::memory_order_relaxed) | kMoved,
+    bucket.meta.store(static_cast<uint16_t>(bucket.meta.load(std::memory_order_relaxed) | kMoved),
                       std::memory_order_release);
   }
 #ifndef FLUXKV_PLANT_SPLIT_UNMARKED
@@ -284,10 +284,11 @@ bool HashIndex::CollectBucket(const Segment& segment, size_t home, uint64_t from
   const size_t before = out->size();
   const size_t spill = segment.buckets()[home].meta.load(std::memory_order_acquire) & kSpillMask;
   for (size_t i = home; i <= home + spill; ++i) {
-    for (const auto& word : segment.buckets()[i].slots) {
-      Node* node = NodeOf(word.load(std::memory_order_acquire));
-      if (node == nullptr) continue;
-      uint64_t hash = HashBytes(node->key());
+    for (const auto& slot : segment.buckets()[i].nodes) {
+      const NodeRef ref = slot.load(std::memory_order_acquire);
+      if (!ref) continue;
+      Node* node = ref.node();
+      const uint64_t hash = HashBytes(node->key());
       if (segment.HomeOf(hash) == home && ScanHash(hash) >= from)
         out->push_back({ScanHash(hash), node});
     }

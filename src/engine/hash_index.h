@@ -2,9 +2,10 @@
 // Extendible hashing (Fagin et al., 1979) over segments of a bounded size, addressed by the hash's
 // high bits, so that position order is hash order (SCAN).
 //
-// A segment has some home buckets of one cache line (7 slots and a word of meta) and kSpillBuckets
+// A segment has some home buckets of one cache line (kSlots slots and its meta) and kSpillBuckets
 // more behind them. An entry lives in its home bucket or one of the next kSpillBuckets. A slot is
-// 16 bits of tag (the hash's low bits) and a 48-bit pointer. A segment that is full is built anew,
+// a tag of 16 bits (the hash's low ones) and a node; the tag is a hint, the node's key decides. A
+// slot that is given to another entry gets the tag first. A segment that is full is built anew,
 // larger, and from the largest size as two; no table is ever doubled, so growth never stalls. The
 // two largest are such that a segment is 0.7 full then, not 0.5: uniform hashes fill all segments
 // at the same time, so halving alone would leave the whole index half empty.
@@ -38,13 +39,14 @@
 #include "engine/epoch.h"
 #include "engine/key.h"
 #include "engine/latch.h"
-#include "engine/node.h"
+#include "engine/node_ref.h"
 
 namespace fluxkv::engine {
 
 class HashIndex {
  public:
-  static constexpr size_t kSlots = 7;
+  static constexpr size_t kSlots =
+      (limits::kCacheLineBytes - sizeof(uint16_t)) / (sizeof(NodeRef) + sizeof(uint16_t));  // 10
   static constexpr size_t kSpillBuckets = 3;
   // The sizes of segments in cache lines, the header's included: what the allocator has classes
   // for.
@@ -98,9 +100,8 @@ class HashIndex {
       if (segment == last) continue;
       last = segment;
       for (const Bucket& bucket : segment->all_buckets()) {
-        for (const auto& slot : bucket.slots) {
-          if (Node* node = NodeOf(slot.load(std::memory_order_acquire)); node != nullptr)
-            visit(node);
+        for (const auto& slot : bucket.nodes) {
+          if (const NodeRef ref = slot.load(std::memory_order_acquire)) visit(ref.node());
         }
       }
     }
@@ -110,14 +111,21 @@ class HashIndex {
   size_t allocated_bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr uint64_t kPointerMask = (uint64_t{1} << 48) - 1;
-  static constexpr uint64_t kSpillMask = 0xff;
-  static constexpr uint64_t kMoved = 0x100;
+  static constexpr uint16_t kSpillMask = 0xff;
+  static constexpr uint16_t kMoved = 0x100;
 
   struct alignas(limits::kCacheLineBytes) Bucket {
-    std::atomic<uint64_t> meta{0};
-    std::atomic<uint64_t> slots[kSlots] = {};
+    std::atomic<uint16_t> meta{0};
+    std::atomic<uint16_t> tags[kSlots] = {};
+    std::atomic<NodeRef> nodes[kSlots] = {};
+
+    // What the slot holds if its tag is this one.
+    NodeRef At(size_t slot, uint16_t tag) const {
+      if (tags[slot].load(std::memory_order_acquire) != tag) return {};
+      return nodes[slot].load(std::memory_order_acquire);
+    }
   };
+  static_assert(sizeof(Bucket) == limits::kCacheLineBytes);
   // So many bits of the hash behind the segment's prefix say where an entry lives.
   static constexpr int kPlaceBits = 20;
   static constexpr int kDepthMax = kScanHashBits - kPlaceBits;
@@ -155,8 +163,7 @@ class HashIndex {
     explicit Directory(int d) : depth(d), segments(size_t{1} << d) {}
   };
 
-  static Node* NodeOf(uint64_t slot) { return reinterpret_cast<Node*>(slot & kPointerMask); }
-  static uint64_t TagOf(uint64_t hash) { return hash << 48; }
+  static uint16_t TagOf(uint64_t hash) { return static_cast<uint16_t>(hash); }
   static size_t HighBits(uint64_t hash, int bits) { return bits == 0 ? 0 : hash >> (64 - bits); }
 
   Segment* SegmentOf(uint64_t hash) const {

@@ -34,8 +34,7 @@ std::vector<Node*> OrderedList::TakeAll() {
   for (Block* block = head_; block != nullptr;
        block = block->next0.load(std::memory_order_relaxed)) {
     const uint32_t count = block->count.load(std::memory_order_relaxed);
-    for (uint32_t i = 0; i < count; ++i)
-      nodes.push_back(block->entries[i].load(std::memory_order_relaxed));
+    for (uint32_t i = 0; i < count; ++i) nodes.push_back(block->node(i));
   }
   DeleteBlocks();
   head_->count.store(0, std::memory_order_relaxed);
@@ -59,7 +58,7 @@ void OrderedList::Appender::Append(Node* node) {
     }
     count = 0;
   }
-  block_->entries[count].store(node, std::memory_order_release);
+  block_->set_node(count, node);
   block_->count.store(count + 1, std::memory_order_release);
 }
 
@@ -165,15 +164,15 @@ void OrderedList::Insert(Node* node, Reclaimer&) {
   const uint32_t count = block->count.load(std::memory_order_relaxed);
   auto* begin = block->entries;
   auto* position = std::lower_bound(begin, begin + count, key,
-                                    [](const std::atomic<Node*>& a, std::string_view k) {
-                                      return a.load(std::memory_order_relaxed)->key() < k;
+                                    [](const std::atomic<NodeRef>& a, std::string_view k) {
+                                      return a.load(std::memory_order_relaxed).node()->key() < k;
                                     });
   if (count == kEntries) {
     SplitAndInsert(block, node, static_cast<size_t>(position - begin));
   } else {
     for (auto* p = begin + count; p != position; --p)
       p->store((p - 1)->load(std::memory_order_relaxed), std::memory_order_release);
-    position->store(node, std::memory_order_release);
+    position->store(NodeRef(node), std::memory_order_release);
     block->count.store(count + 1, std::memory_order_release);
   }
   Unlatch(block);
@@ -181,8 +180,7 @@ void OrderedList::Insert(Node* node, Reclaimer&) {
 
 void OrderedList::SplitAndInsert(Block* block, Node* node, size_t position) {
   std::array<Node*, kEntries + 1> all;
-  for (size_t i = 0; i < kEntries; ++i)
-    all[i < position ? i : i + 1] = block->entries[i].load(std::memory_order_relaxed);
+  for (size_t i = 0; i < kEntries; ++i) all[i < position ? i : i + 1] = block->node(i);
   all[position] = node;
   // Keys that come in ascending order leave full blocks behind; others are halved.
   const size_t keep = position == kEntries ? kEntries : (kEntries + 1) / 2;
@@ -190,8 +188,7 @@ void OrderedList::SplitAndInsert(Block* block, Node* node, size_t position) {
   std::lock_guard lock(structure_mutex_);
   Block* right = NewBlock(all[keep]->key(), RandomHeight());
   const size_t moved = all.size() - keep;
-  for (size_t i = 0; i < moved; ++i)
-    right->entries[i].store(all[keep + i], std::memory_order_relaxed);
+  for (size_t i = 0; i < moved; ++i) right->set_node(i, all[keep + i]);
   right->count.store(static_cast<uint32_t>(moved), std::memory_order_relaxed);
   std::array<Block*, kHeightMax> before;
   Predecessors(right->low->key(), &before);
@@ -202,7 +199,7 @@ void OrderedList::SplitAndInsert(Block* block, Node* node, size_t position) {
         .store(link.load(std::memory_order_relaxed), std::memory_order_relaxed);
     link.store(right, std::memory_order_release);
   }
-  for (size_t i = 0; i < keep; ++i) block->entries[i].store(all[i], std::memory_order_release);
+  for (size_t i = 0; i < keep; ++i) block->set_node(i, all[i]);
   block->count.store(static_cast<uint32_t>(keep), std::memory_order_release);
 }
 
@@ -224,12 +221,12 @@ size_t OrderedList::TakeOut(Block* block, std::span<Node* const> nodes) {
   uint32_t kept = 0;
   size_t taken = 0;
   for (uint32_t i = 0; i < count; ++i) {
-    Node* node = block->entries[i].load(std::memory_order_relaxed);
+    Node* node = block->node(i);
     if (taken < nodes.size() && node == nodes[taken]) {
       ++taken;
       continue;
     }
-    if (kept != i) block->entries[kept].store(node, std::memory_order_release);
+    if (kept != i) block->set_node(kept, node);
     ++kept;
   }
   CHECK(taken > 0);  // else a node is not in the list, or they are not in order
@@ -249,10 +246,7 @@ void OrderedList::TakeOverNext(Block* block, Reclaimer& reclaimer) {
 #endif
   const uint32_t more = next->count.load(std::memory_order_relaxed);
   if (count + more > kEntriesMerged) return Unlatch(next);
-  for (uint32_t i = 0; i < more; ++i) {
-    block->entries[count + i].store(next->entries[i].load(std::memory_order_relaxed),
-                                    std::memory_order_release);
-  }
+  for (uint32_t i = 0; i < more; ++i) block->set_node(count + i, next->node(i));
   block->count.store(count + more, std::memory_order_release);
   Unlink(next, reclaimer);
 }
@@ -281,8 +275,7 @@ bool OrderedList::TryRead(const Block* block, std::string_view key, Page* page) 
   const uint64_t version = block->version.load(std::memory_order_acquire);
   if ((version & (kLatched | kDead)) != 0) return false;
   const size_t count = block->count.load(std::memory_order_acquire);
-  for (size_t i = 0; i < count; ++i)
-    page->nodes[i] = block->entries[i].load(std::memory_order_acquire);
+  for (size_t i = 0; i < count; ++i) page->nodes[i] = block->node(i);
   const Block* next = block->next0.load(std::memory_order_acquire);
   if (block->version.load(std::memory_order_acquire) != version) return false;
   page->count = count;

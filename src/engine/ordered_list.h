@@ -3,10 +3,10 @@
 // and scans cheap), with one difference: towers stand on blocks, not on keys, so an insert touches
 // one block and links a tower only when that block splits.
 //
-// A block holds up to kEntries node pointers in key order. Its low bound is fixed when it is made;
+// A block holds up to kEntries nodes in key order. Its low bound is fixed when it is made;
 // its range reaches to the next block's low bound. The head has no low bound and is never removed.
 //
-// L1. A node pointer is in exactly one block, whose range holds its key, from Insert until Remove.
+// L1. A node is in exactly one block, whose range holds its key, from Insert until Remove.
 // L2. low never changes. entries and count change under the block's latch
 //     (its version is odd meanwhile).
 // L3. next pointers change under structure_mutex_; next of a block that splits, or takes over the
@@ -36,13 +36,14 @@
 
 #include "base/memory.h"
 #include "engine/epoch.h"
-#include "engine/node.h"
+#include "engine/node_ref.h"
 
 namespace fluxkv::engine {
 
 class OrderedList {
  public:
-  static constexpr size_t kEntries = 58;
+  // A block is 448 bytes, a class of the allocator's.
+  static constexpr size_t kEntries = (448 - 40) / sizeof(NodeRef);
   // An appended block leaves a little room, so that the first inserts do not split every block.
   static constexpr uint32_t kEntriesAppended = kEntries * 9 / 10;
   // Two neighbours with so many together become one, which has room for some inserts.
@@ -91,13 +92,18 @@ class OrderedList {
     uint32_t height = 1;
     std::atomic<Block*> next0{nullptr};
     std::atomic<Block*>* tower = nullptr;  // next pointers of levels 1 to height-1
-    std::atomic<Node*> entries[kEntries] = {};
+    std::atomic<NodeRef> entries[kEntries] = {};
 
     std::atomic<Block*>& next(int level) { return level == 0 ? next0 : tower[level - 1]; }
     const std::atomic<Block*>& next(int level) const {
       return level == 0 ? next0 : tower[level - 1];
     }
+    Node* node(size_t at) const { return entries[at].load(std::memory_order_acquire).node(); }
+    void set_node(size_t at, const Node* node) {
+      entries[at].store(NodeRef(node), std::memory_order_release);
+    }
   };
+  static_assert(sizeof(Block) == 448);
   static constexpr uint64_t kLatched = 1, kDead = 2, kVersionStep = 4;
 
   // The last block whose low bound is <= key, as the towers tell; it may be dead.

@@ -87,10 +87,17 @@ TEST_CASE("durability: SAVE, BGSAVE, BGREWRITEAOF and LASTSAVE") {
   CHECK(client.Do({"BGSAVE", "SCHEDULE", "x"}) == "(error) ERR syntax error");
   CHECK(client.Do({"BGREWRITEAOF", "x"}) ==
         "(error) ERR wrong number of arguments for 'bgrewriteaof' command");
+  const auto taken = [&](const std::string& snapshots) {
+    return Becomes([&] {
+      return Field(client, "rdb_saves") == snapshots &&
+             Field(client, "rdb_bgsave_in_progress") == "0" &&
+             Field(client, "aof_rewrite_in_progress") == "0";
+    });
+  };
   CHECK(client.Do({"BGREWRITEAOF"}) == "Background append only file rewriting started");
-  REQUIRE(Becomes([&] { return Field(client, "rdb_saves") == "2"; }));
+  REQUIRE(taken("2"));
   CHECK(client.Do({"BGSAVE", "schedule"}) == "Background saving started");
-  REQUIRE(Becomes([&] { return Field(client, "rdb_saves") == "3"; }));
+  REQUIRE(taken("3"));
   // While one is being taken.
   REQUIRE(client.Do({"DEBUG", "POPULATE", "20000"}) == "OK");
   client.Send(Encode({"BGSAVE"}) + Encode({"BGSAVE"}) + Encode({"SAVE"}) +

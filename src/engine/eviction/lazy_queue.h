@@ -23,7 +23,7 @@
 //     the front at most kFrontMax more than that.
 // L5. A node is looked at only after VoidEntries::Take said that its entry is not void (E2).
 //
-// Memory: 8 bytes an entry, and about 700 for each bucket of kBucketMax / 2 entries and more.
+// Memory: 6 bytes an entry, and about 700 for each bucket of kBucketMax / 2 entries and more.
 // Threads: under the policy's lock.
 #pragma once
 

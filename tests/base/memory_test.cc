@@ -1,0 +1,74 @@
+// Nodes lie in their range, from which four bytes tell them, until it is full.
+#include "base/memory.h"
+
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "doctest/doctest.h"
+
+namespace fluxkv {
+
+TEST_CASE("memory: a node's bits tell its address, whatever its size and thread") {
+  struct Piece {
+    char* memory;
+    size_t size;
+  };
+  constexpr size_t kThreads = 3, kPieces = 20000;
+  std::vector<std::vector<Piece>> pieces(kThreads);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&mine = pieces[t], t] {
+      std::mt19937_64 random(t);
+      for (size_t i = 0; i < kPieces; ++i) {
+        // Now and then one that needs an extent of its own.
+        const size_t size = random() % 1000 == 0 ? 17 + random() % (8 << 20) : 17 + random() % 300;
+        auto* memory = static_cast<char*>(AllocateNode(size));
+        memory[0] = memory[size - 1] = static_cast<char>(i);
+        mine.push_back({memory, size});
+        if (i % 3 != 0) continue;
+        FreePlace(mine[i / 2].memory, mine[i / 2].size);
+        auto* again = static_cast<char*>(AllocateNode(mine[i / 2].size));
+        again[0] = again[mine[i / 2].size - 1] = static_cast<char>(i / 2);
+        mine[i / 2].memory = again;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(BitsOf(nullptr) == 0);
+  size_t wrong = 0;
+  for (const std::vector<Piece>& mine : pieces) {
+    for (size_t i = 0; i < mine.size(); ++i) {
+      const AddressBits bits = BitsOf(mine[i].memory);
+      wrong += bits == 0 || AddressOf(bits) != mine[i].memory ? 1 : 0;
+      wrong += mine[i].memory[0] != static_cast<char>(i) ? 1 : 0;
+      wrong += mine[i].memory[mine[i].size - 1] != static_cast<char>(i) ? 1 : 0;
+      FreePlace(mine[i].memory, mine[i].size);
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+#ifdef FLUXKV_JEMALLOC
+TEST_CASE("memory: the range of the nodes tells when it is nearly full, and when no longer") {
+  REQUIRE(ReserveNodeRange());
+  CHECK(!NodeRangeHasLess(size_t{1} << 30));
+  CHECK(NodeRangeHasLess(kNodeRange));
+  // Addresses alone: none of these pages is touched.
+  constexpr size_t kPiece = size_t{1} << 20;
+  std::vector<void*> pieces;
+  while (!NodeRangeHasLess(size_t{1} << 30) && pieces.size() < kNodeRange / kPiece)
+    pieces.push_back(AllocateNode(kPiece));
+  CHECK(pieces.size() >= 61 << 10);
+  CHECK(pieces.size() <= 63 << 10);
+  CHECK(!NodeRangeHasLess(size_t{1} << 20));
+  for (void* piece : pieces) FreePlace(piece, kPiece);
+  // What was freed counts, although no extent may follow.
+  CHECK(!NodeRangeHasLess(kNodeRange / 2));
+  void* again = AllocateNode(kPiece);
+  CHECK(AddressOf(BitsOf(again)) == again);
+  FreePlace(again, kPiece);
+}
+#endif
+
+}  // namespace fluxkv
