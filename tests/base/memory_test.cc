@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 
 namespace fluxkv {
 
