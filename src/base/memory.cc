@@ -3,6 +3,7 @@
 #ifdef FLUXKV_JEMALLOC
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <string>
@@ -63,48 +64,70 @@ unsigned NewPlaceArena() {
 
 // ---- The range of the nodes: its arena is given one extent behind the other and keeps them
 
-// Where the next extent begins. Not at the beginning of the range, which means null.
-std::atomic<uintptr_t>& NextExtent() {
-  static std::atomic<uintptr_t> next{kNodeRange + kHugePageBytes};
-  return next;
+// The arena asks for steps that grow with it; larger ones than this would use up the range long
+// before it is full.
+constexpr size_t kNodeStepMost = size_t{256} << 20;
+
+struct NodeExtents {
+  std::mutex mutex;
+  // Where the next extent begins. Not at the beginning of the range, which means null. Written with
+  // the mutex held.
+  std::atomic<uintptr_t> next{kNodeRange + kHugePageBytes};
+  size_t left() const { return 2 * kNodeRange - next.load(std::memory_order_relaxed); }
+};
+
+NodeExtents& Extents() {
+  static NodeExtents extents;
+  return extents;
 }
 
 void* AllocateNodeExtent(extent_hooks_t*, void* address, size_t size, size_t alignment, bool* zero,
                          bool* commit, unsigned) {
-  std::atomic<uintptr_t>& next = NextExtent();
   if (size >= kHugeExtentLeast) alignment = std::max(alignment, kHugePageBytes);
-  uintptr_t end = next.load();
-  uintptr_t begin = 0;
-  do {
-    begin = (end + alignment - 1) & ~(alignment - 1);
-    if (address != nullptr && reinterpret_cast<uintptr_t>(address) != begin) return nullptr;
-    if (2 * kNodeRange - begin < size) return nullptr;
-  } while (!next.compare_exchange_weak(end, begin + size));
+  NodeExtents& extents = Extents();
+  const std::lock_guard lock(extents.mutex);
+  const uintptr_t begin = (extents.next.load() + alignment - 1) & ~(alignment - 1);
   auto* extent = reinterpret_cast<void*>(begin);
+  if (address != nullptr && address != extent) return nullptr;
+  if (begin >= 2 * kNodeRange || 2 * kNodeRange - begin < size) return nullptr;
   if (mprotect(extent, size, PROT_READ | PROT_WRITE) != 0) return nullptr;
+  extents.next.store(begin + size);
   AskForHugePages(extent, size);
   *zero = *commit = true;
   return extent;
 }
 
-bool KeepExtent(extent_hooks_t*, void*, size_t, bool, unsigned) {
-  return true;  // no: it stays the arena's, its pages are given back
+void Set(unsigned arena, const char* what, void* value, size_t size) {
+  const std::string name = "arena." + std::to_string(arena) + "." + what;
+  if (mallctl(name.c_str(), nullptr, nullptr, value, size) != 0) std::abort();
+}
+
+size_t Figure(unsigned arena, const char* what) {
+  const std::string name = "stats.arenas." + std::to_string(arena) + "." + what;
+  size_t value = 0, size = sizeof(value);
+  if (mallctl(name.c_str(), &value, &size, nullptr, 0) != 0) std::abort();
+  return value;
 }
 
 unsigned NewNodeArena() {
   if (!ReserveNodeRange()) {
-    std::fputs("fluxkv: no 64 GiB of addresses for the keys; is there a limit (ulimit -v)?\n",
-               stderr);
+    std::fputs("no 64 GiB of addresses for the keys: is there a limit (ulimit -v)?\n", stderr);
     std::abort();
   }
+  // Given its hooks when it exists already, the arena keeps its books outside of the range.
+  const unsigned arena = NewArena(nullptr);
+  size_t step = kNodeStepMost;
+  Set(arena, "retain_grow_limit", &step, sizeof(step));
   static extent_hooks_t hooks = [] {
     extent_hooks_t own = *DefaultHooks();
     own.alloc = AllocateNodeExtent;
-    own.dalloc = KeepExtent;
+    own.dalloc = nullptr;  // what it was given stays its own
     own.destroy = nullptr;
     return own;
   }();
-  return NewArena(&hooks);
+  extent_hooks_t* wanted = &hooks;
+  Set(arena, "extent_hooks", &wanted, sizeof(wanted));
+  return arena;
 }
 
 unsigned NodeArena() {
@@ -133,18 +156,37 @@ bool ReserveNodeRange() {
   return reserved;
 }
 
-bool NodeRangeHasLess(size_t bytes) {
-  if (2 * kNodeRange - NextExtent().load(std::memory_order_relaxed) >= bytes) [[likely]]
-    return false;
-  // No extent may follow, but what was freed inside those that are there counts.
+namespace {
+
+// What the arena has besides what is in use, besides what it was not given yet.
+size_t FreeInNodeArena() {
   uint64_t epoch = 1;
-  size_t size = sizeof(epoch), pages = 0, pages_size = sizeof(pages), page = 0;
-  const std::string active = "stats.arenas." + std::to_string(NodeArena()) + ".pactive";
+  size_t size = sizeof(epoch), page = 0, page_size = sizeof(page);
   if (mallctl("epoch", &epoch, &size, &epoch, size) != 0 ||
-      mallctl(active.c_str(), &pages, &pages_size, nullptr, 0) != 0 ||
-      mallctl("arenas.page", &page, &pages_size, nullptr, 0) != 0)
+      mallctl("arenas.page", &page, &page_size, nullptr, 0) != 0)
     std::abort();
-  return kNodeRange - kHugePageBytes - std::min(kNodeRange - kHugePageBytes, pages * page) < bytes;
+  const unsigned arena = NodeArena();
+  return Figure(arena, "retained") + (Figure(arena, "pdirty") + Figure(arena, "pmuzzy")) * page;
+}
+
+// The figure at most ten milliseconds old: making it is slow, and each command would want it.
+size_t FreeInNodeArenaOfLate() {
+  using std::chrono::steady_clock;
+  static std::atomic<int64_t> made_at{0};
+  static std::atomic<size_t> figure{0};
+  const int64_t now = steady_clock::now().time_since_epoch() / std::chrono::milliseconds(1);
+  int64_t seen = made_at.load(std::memory_order_acquire);
+  if (now - seen >= 10 && made_at.compare_exchange_strong(seen, now)) figure = FreeInNodeArena();
+  return figure;
+}
+
+}  // namespace
+
+bool NodeRangeHasLess(size_t bytes) {
+  const size_t left = Extents().left();
+  if (left >= bytes) [[likely]]
+    return false;
+  return left + FreeInNodeArenaOfLate() < bytes;
 }
 
 void UseDataArena(size_t number) {
@@ -158,7 +200,12 @@ void UseDataArena(size_t number) {
 
 void* AllocateNode(size_t size) {
   static const int flags = MALLOCX_ARENA(NodeArena()) | MALLOCX_TCACHE_NONE;
-  return OrAbort(mallocx(size, flags));
+  void* node = mallocx(size, flags);
+  if (node == nullptr) [[unlikely]] {
+    std::fprintf(stderr, "no memory for a key of %zu bytes, or no address for it\n", size);
+    std::abort();
+  }
+  return node;
 }
 
 void* AllocatePlace(size_t size, size_t alignment) {

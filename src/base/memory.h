@@ -13,7 +13,7 @@
 // Nodes lie in one range of addresses, so that index, list and eviction policy name a node by four
 // bytes (AddressBits) and not by eight. The range is as large as four bytes can tell: 64 GiB of
 // nodes (16 bytes and the key, each), whatever else the data takes. Near its end the server refuses
-// new keys.
+// what may make a key.
 //
 // Threads: any.
 #pragma once
@@ -66,7 +66,8 @@ inline constexpr uintptr_t kNodeRange = uintptr_t{1} << kNodeRangeBits;  // and 
 inline constexpr int kNodeAlignmentBits = 4;
 // False if the range cannot be had (`ulimit -v`). Without it the first AllocateNode aborts.
 [[nodiscard]] bool ReserveNodeRange();
-// True when so many bytes more of nodes may not find room in the range. Slow where that is near.
+// True when so many bytes more of nodes may not find room in the range, as far as is known (what
+// was freed or used counts after ten milliseconds).
 bool NodeRangeHasLess(size_t bytes);
 // A node's address as the range's offset; 0 is null.
 using AddressBits = uint32_t;

@@ -46,7 +46,7 @@ namespace fluxkv::engine {
 class HashIndex {
  public:
   static constexpr size_t kSlots =
-      (limits::kCacheLineBytes - sizeof(uint16_t)) / (sizeof(NodeRef) + sizeof(uint16_t));  // 10
+      (limits::kCacheLineBytes - sizeof(uint16_t)) / (sizeof(NodeRef) + sizeof(uint16_t));
   static constexpr size_t kSpillBuckets = 3;
   // The sizes of segments in cache lines, the header's included: what the allocator has classes
   // for.

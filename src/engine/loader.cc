@@ -102,14 +102,25 @@ Status Loader::Append(const Change& change, Stamp stamp) {
   VersionPtr version = ValueOf(change, stamp, &status);
   if (!status.ok()) return status;
   part.last_key = change.key;
-  Node* node =
-      Node::New(change.key, static_cast<uint32_t>(database_.store().clock.now_ms() / 1000));
-  part.bytes += static_cast<int64_t>(node->AllocatedBytes());
+  Node* node = NewNode(part, change.key);
+  if (node == nullptr) return NoRoom();
   SetHead(part, node, std::move(version));
   part.keyspace->index.Insert(node, HashBytes(change.key), handle_.reclaimer());
   part.appender->Append(node);
   ++part.appended;
   return {};
+}
+
+Node* Loader::NewNode(Part& part, std::string_view key) {
+  if (NodeRangeHasLess(limits::kNodeBytesLeast)) [[unlikely]]
+    return nullptr;
+  Node* node = Node::New(key, static_cast<uint32_t>(database_.store().clock.now_ms() / 1000));
+  part.bytes += static_cast<int64_t>(node->AllocatedBytes());
+  return node;
+}
+
+Status Loader::NoRoom() {
+  return Status::Error("its keys do not fit into the range of addresses they can have (64 GiB)");
 }
 
 Status Loader::Apply(Stamp stamp, std::string_view body) {
@@ -140,8 +151,8 @@ Status Loader::ApplyChange(const Change& change, Stamp stamp) {
   VersionPtr version = ValueOf(change, stamp, &status);
   if (!status.ok()) return status;
   if (node == nullptr) {
-    node = Node::New(change.key, static_cast<uint32_t>(database_.store().clock.now_ms() / 1000));
-    part.bytes += static_cast<int64_t>(node->AllocatedBytes());
+    node = NewNode(part, change.key);
+    if (node == nullptr) return NoRoom();
     part.keyspace->index.Insert(node, key.hash, handle_.reclaimer());
     part.unlisted.push_back(node);
   }

@@ -59,6 +59,9 @@ class Loader {
   struct Part;  // of one database
 
   Status NoSuchDatabase(uint32_t db) const;
+  static Status NoRoom();
+  // Null when keys fill the range of addresses they can have.
+  Node* NewNode(Part& part, std::string_view key);
   Status ApplyChange(const Change& change, Stamp stamp);
   Status ApplyRoots(const std::vector<RootChange>& roots);
   // The version of a put, or null with a status.

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "base/check.h"
 #include "base/memory.h"
 #include "engine/node.h"
 
@@ -12,7 +13,9 @@ namespace fluxkv::engine {
 class NodeRef {
  public:
   constexpr NodeRef() = default;
-  explicit NodeRef(const Node* node) : bits_(BitsOf(node)) {}
+  explicit NodeRef(const Node* node) : bits_(BitsOf(node)) {
+    DCHECK(bits_ == 0 || AddressOf(bits_) == node);
+  }
 
   explicit operator bool() const { return bits_ != 0; }
   // Requires: not none.

@@ -26,7 +26,8 @@ class Entry {
     std::memcpy(address_.data(), &bits, sizeof bits);
   }
 
-  // Whether it may be looked at is for VoidEntries to say (void_entries.h, E2).
+  // Requires: not a default one. Whether it may be looked at is for VoidEntries to say
+  // (void_entries.h, E2).
   Node* node() const { return static_cast<Node*>(AddressOf(address())); }
   SpaceNumber space() const { return space_; }
   // Of entries that differ they differ.

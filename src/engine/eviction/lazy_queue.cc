@@ -193,8 +193,9 @@ void LazyQueue::SweepBucket(std::deque<Entry>& bucket, bool look) {
 
 size_t LazyQueue::allocated_bytes() const {
   // A bucket: a tree node with the deque in it, the deque's map and its blocks of 512 bytes.
+  constexpr size_t kBlockEntries = 512 / sizeof(Entry);
   const size_t fixed = AllocatedBytes(4 * sizeof(void*) + sizeof(Buckets::value_type)) +
-                       AllocatedBytes(kBucketMax / 64 * sizeof(void*)) + 512;
+                       AllocatedBytes(kBucketMax / kBlockEntries * sizeof(void*)) + 512;
   return buckets_.size() * fixed + (size_ - front_.size()) * sizeof(Entry) +
          (front_.capacity() + strays_.capacity()) * sizeof(Item);
 }
