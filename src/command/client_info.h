@@ -47,6 +47,9 @@ struct ClientInfo {
   std::atomic<uint64_t> output_buffer_bytes{0}, output_bytes{0},
       output_parts{0};  // allocated buffer; waiting; pieces waiting
   std::atomic<uint64_t> total_bytes{0};
+  std::atomic<uint32_t> transaction_level{0};  // a TransactionLevel
+  std::atomic<int64_t> transaction_began_ms{0};
+  std::atomic<uint64_t> transaction_bytes{0};
   std::atomic<uint64_t> commands{0};
   std::atomic<uint64_t> net_input_bytes{0}, net_output_bytes{0};  // since it connected
 

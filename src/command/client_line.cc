@@ -5,10 +5,13 @@
 #include <utility>
 
 #include "base/parse.h"
+#include "command/open_transaction.h"
 #include "command/table.h"
 
 namespace fluxkv::command {
 namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
 
 template <class T>
 std::string Figure(const std::atomic<T>& value) {
@@ -99,6 +102,12 @@ std::string ClientLine(const ClientInfo& client, int64_t now_ms) {
   add("tot-net-in", Figure(client.net_input_bytes));
   add("tot-net-out", Figure(client.net_output_bytes));
   add("tot-cmds", Figure(client.commands));
+  const auto level = static_cast<TransactionLevel>(client.transaction_level.load(kRelaxed));
+  const int64_t open_ms = now_ms - client.transaction_began_ms.load(kRelaxed);
+  add("transaction", std::string(NameOf(level)));
+  add("transaction-age",
+      std::to_string(level == TransactionLevel::kNone ? 0 : std::max<int64_t>(open_ms, 0) / 1000));
+  add("transaction-mem", Figure(client.transaction_bytes));
   return line;
 }
 

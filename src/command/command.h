@@ -49,6 +49,10 @@ enum Flag : uint32_t {
   // Ours: inside EXEC it acts once, after the commit (PUBLISH, CONFIG SET, CLIENT ...); it must not
   // read or write keys.
   kAfterCommit = 1 << 26,
+  // Ours: refused between BEGIN and COMMIT, beyond what group and scope tell.
+  kNotInTransaction = 1 << 27,
+  // Ours: COMMIT and ROLLBACK, which a transaction that is over still takes.
+  kEndsTransaction = 1 << 28,
 };
 
 enum class Group : uint8_t {

@@ -18,9 +18,6 @@ namespace fluxkv::command {
 namespace {
 
 constexpr int kReadTries = 3;
-// So many bytes of new nodes may be under way when commands that may need some are refused.
-constexpr size_t kNodeBytesLeast = size_t{1} << 30;
-
 bool WritesOrPublishes(const Command& command) {
   return (command.flags & (kWrite | kMayReplicate)) != 0;
 }
@@ -32,7 +29,7 @@ bool ChangesKeys(const Command& command) {
 // About what an argument takes as a key or as a value: with the node or the version around it, and
 // half of what a key takes in the index, in the list and at the eviction policy.
 uint64_t RoomOf(std::string_view argument) {
-  constexpr size_t kAround = 24, kElsewhere = 24;
+  constexpr size_t kAround = 24, kElsewhere = 16;
   return AllocatedBytes(argument.size() + kAround) + kElsewhere;
 }
 
@@ -42,7 +39,8 @@ Dispatcher::Dispatcher(Services& services, LoopState& loop)
     : services_(services),
       loop_(loop),
       log_(services.database.store().log),
-      exec_(services.table.Find("exec")) {}
+      exec_(services.table.Find("exec")),
+      commit_(services.table.Find("commit")) {}
 
 const Command* Dispatcher::Find(Arguments arguments) const {
   const Command* command = services_.table.Find(arguments[0]);
@@ -56,7 +54,10 @@ bool Dispatcher::MustPause(const Session& session, Arguments arguments) const {
     return false;
   const Command* command = Find(arguments);
   if (!Refusal(session, command, arguments).empty()) return false;
-  if (mode == 2 || WritesOrPublishes(*command)) return true;
+  if (mode == 2) return true;
+  if (session.open != nullptr) [[unlikely]]
+    return command == commit_ && (session.open->has_writes() || !session.open->messages.empty());
+  if (WritesOrPublishes(*command)) return true;
   return command == exec_ &&
          std::any_of(session.queue.begin(), session.queue.end(), [](const QueuedCommand& queued) {
            return WritesOrPublishes(*queued.command);
@@ -131,6 +132,10 @@ std::string Dispatcher::Refusal(const Session& session, const Command* command,
     return std::string(errors::kNoAuth);
   if (session.in_multi && (command->flags & kNoMulti) != 0) [[unlikely]]
     return "ERR Command not allowed inside a transaction";
+  if (session.open != nullptr) [[unlikely]] {
+    std::string refusal = RefusedInTransaction(*session.open, *command);
+    if (!refusal.empty()) return refusal;
+  }
   if (services_.stats.loading.load(std::memory_order_relaxed) && (command->flags & kLoading) == 0)
       [[unlikely]]
     return std::string(errors::kLoading);
@@ -157,6 +162,8 @@ void Dispatcher::Refuse(Session& session, const Command* command, std::string_vi
 }
 
 bool Dispatcher::DeniedWhenFull(const Session& session, const Command& command) const {
+  if (session.open != nullptr) [[unlikely]]
+    return &command == commit_ && session.open->adds_data && session.open->has_writes();
   if ((command.flags & kDenyOom) != 0) return true;
   return &command == exec_ &&
          std::any_of(session.queue.begin(), session.queue.end(), [](const QueuedCommand& queued) {
@@ -165,6 +172,8 @@ bool Dispatcher::DeniedWhenFull(const Session& session, const Command& command) 
 }
 
 bool Dispatcher::Writes(const Session& session, const Command& command) const {
+  if (session.open != nullptr) [[unlikely]]
+    return &command == commit_ && session.open->has_writes();
   if (ChangesKeys(command)) return true;
   return &command == exec_ &&
          std::any_of(session.queue.begin(), session.queue.end(),
@@ -179,10 +188,12 @@ void Dispatcher::NoteDependencies(Session& session) const {
 std::string Dispatcher::MakeRoom(const Session& session, const Command& command,
                                  Arguments arguments) {
   const int64_t limit = services_.config.settings().maxmemory_bytes.load(std::memory_order_relaxed);
-  const bool full = NodeRangeHasLess(kNodeBytesLeast);
-  if ((limit == 0 && !full) || !DeniedWhenFull(session, command)) [[likely]]
+  if (!DeniedWhenFull(session, command)) [[likely]]
     return {};
-  if (full) return std::string(errors::kNoNodes);
+  if (NodeRangeHasLess(limits::kNodeBytesLeast)) [[unlikely]]
+    return std::string(errors::kNoNodes);
+  if (limit == 0) [[likely]]
+    return {};
   // One value may go over the limit; many may not (EXEC, MSET).
   constexpr size_t kFewArguments = 8;
   uint64_t bytes = 0;
@@ -191,6 +202,8 @@ std::string Dispatcher::MakeRoom(const Session& session, const Command& command,
       if ((queued.command->flags & kDenyOom) == 0) continue;
       for (const std::string& argument : queued.arguments) bytes += RoomOf(argument);
     }
+  } else if (session.open != nullptr) {
+    bytes = session.open->held_bytes();
   } else if (arguments.size() > kFewArguments) {
     for (std::string_view argument : arguments) bytes += RoomOf(argument);
   }
@@ -216,10 +229,11 @@ void Dispatcher::Queue(Session& session, const Command& command, Arguments argum
 
 std::unique_ptr<Parked> Dispatcher::Call(Session& session, const Command& command,
                                          Arguments arguments, resp::Writer& reply) {
+  const bool in_transaction = session.open != nullptr && command.scope != Scope::kNone;
   Context context{.args = arguments,
                   .command = &command,
                   .session = session,
-                  .txn = loop_.txn,
+                  .txn = in_transaction ? session.open->txn : loop_.txn,
                   .reply = reply,
                   .services = services_,
                   .loop = loop_};
@@ -239,8 +253,10 @@ std::unique_ptr<Parked> Dispatcher::Call(Session& session, const Command& comman
 }
 
 void Dispatcher::Execute(Context& context) {
-  engine::Transaction& txn = loop_.txn;
+  engine::Transaction& txn = context.txn;
   txn.set_quiet(context.session.no_touch);
+  if (context.session.open != nullptr) [[unlikely]]
+    return ExecuteInTransaction(context);
   switch (context.command->scope) {
     case Scope::kNone:
       ExecuteAlone(context);
@@ -305,6 +321,36 @@ void Dispatcher::ExecuteAtSnapshot(Context& context) {
   if (!txn.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true)) txn.BeginExclusive();
   context.command->handler(context);
   CHECK(txn.Commit());
+}
+
+void Dispatcher::ExecuteInTransaction(Context& context) {
+  resp::Output& output = context.reply.output();
+  const size_t mark = output.Mark();
+  context.command->handler(context);
+  if (context.session.open == nullptr) return SendEvents(services_, loop_);  // COMMIT, RESET
+  OpenTransaction& open = *context.session.open;
+  if (open.over()) return;
+  open.adds_data |= (context.command->flags & kDenyOom) != 0;
+  loop_.txn.DependOn(open.txn.depends_on());
+  for (PendingEvent& event : loop_.events) open.Tell(std::move(event));
+  loop_.events.clear();
+  const int64_t most =
+      services_.config.settings().transaction_bytes_max.load(std::memory_order_relaxed);
+  if (open.held_bytes() > static_cast<uint64_t>(most)) {
+    open.End("its writes and reads take more than transactions.max_bytes");
+    loop_.stats.transactions_ended.Add(1);
+    context.parked.reset();
+    output.Truncate(mark);
+    context.reply.ResetErrors();
+    context.reply.Error(RefusedInTransaction(open, *context.command));
+  }
+  ShowTransactionMemory(context.session);
+}
+
+void Dispatcher::TendTransaction(Session& session) {
+  if (session.open == nullptr) [[likely]]
+    return;
+  command::TendTransaction(session, services_, loop_);
 }
 
 bool Dispatcher::Resume(Session& session, Parked& parked, resp::Output& output) {

@@ -45,6 +45,8 @@ class Dispatcher {
   // Undoes what the session holds outside itself: watches, subscriptions, monitor. Before the
   // session is destroyed, and at RESET.
   void Forget(Session& session);
+  // Ends the session's open transaction when that is due; for when the connection is looked after.
+  void TendTransaction(Session& session);
   // Writes a delivered message in the session's protocol.
   static void WriteDelivery(const Session& session, const Delivery& delivery, resp::Output& output);
   // The next `commands` calls of Run follow each other at once, so that the clock is read once a
@@ -74,6 +76,8 @@ class Dispatcher {
   void ExecuteRead(Context& context);
   void ExecuteWrite(Context& context);
   void ExecuteAtSnapshot(Context& context);
+  // Between BEGIN and COMMIT.
+  void ExecuteInTransaction(Context& context);
   void FinishParked(Session& session, const resp::Writer& reply);
   // CLIENT REPLY OFF and SKIP.
   static void ApplyReplyMode(Session& session, const Command* command, size_t mark,
@@ -83,6 +87,7 @@ class Dispatcher {
   LoopState& loop_;
   const engine::CommitLog& log_;
   const Command* const exec_;
+  const Command* const commit_;
   uint64_t last_ticks_ = 0;  // of the stopwatch, when the last command ended
   size_t batch_left_ = 0;    // commands whose start is last_ticks_
 };

@@ -31,6 +31,7 @@ constexpr Section kSections[] = {
     {"cluster", "Cluster", true, &InfoCluster},
     {"keyspace", "Keyspace", true, &InfoKeyspace},
     {"fluxkv", "Fluxkv", true, &InfoFluxkv},
+    {"transactions", "Transactions", true, &InfoTransactions},
     {"vacuum", "Vacuum", true, &InfoVacuum},
 };
 

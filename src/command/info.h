@@ -55,6 +55,7 @@ void InfoCommandStats(const Services& services, InfoText* info);  // info_stats.
 void InfoErrorStats(const Services& services, InfoText* info);    // info_stats.cc
 void InfoLatencyStats(const Services& services, InfoText* info);  // info_stats.cc
 void InfoVacuum(const Services& services, InfoText* info);        // vacuum_commands.cc
+void InfoTransactions(const Services& services, InfoText* info);  // info_stats.cc
 void InfoFluxkv(const Services& services, InfoText* info);        // info_stats.cc
 
 }  // namespace fluxkv::command

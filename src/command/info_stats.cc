@@ -125,6 +125,21 @@ void InfoLatencyStats(const Services& services, InfoText* info) {
   }
 }
 
+void InfoTransactions(const Services& services, InfoText* info) {
+  const ClientTotals clients = TotalsOf(services.clients);
+  const ServerStats& stats = services.stats;
+  const int64_t oldest_ms = clients.transaction_oldest_ms;
+  info->Add("transactions_open", clients.transactions);
+  info->Add("transactions_open_bytes", clients.transaction_bytes);
+  info->Add("transactions_oldest_age_ms",
+            oldest_ms == 0 ? 0 : std::max<int64_t>(services.clock.now_ms() - oldest_ms, 0));
+  info->Add("transactions_begun", Total(stats, &LoopStats::transactions_begun));
+  info->Add("transactions_committed", Total(stats, &LoopStats::transactions_committed));
+  info->Add("transactions_rolled_back", Total(stats, &LoopStats::transactions_rolled_back));
+  info->Add("transactions_conflicts", Total(stats, &LoopStats::transaction_conflicts));
+  info->Add("transactions_ended_by_server", Total(stats, &LoopStats::transactions_ended));
+}
+
 void InfoFluxkv(const Services& services, InfoText* info) {
   engine::EngineStats engine = services.database.stats();
   info->Add("threads", static_cast<uint64_t>(services.server.loops()));

@@ -26,7 +26,7 @@ void SendEvents(Services& services, LoopState& loop) {
   if (loop.events.empty()) [[likely]]
     return;
   uint32_t flags = services.config.settings().notify();
-  for (const LoopState::PendingEvent& event : loop.events) {
+  for (const PendingEvent& event : loop.events) {
     PublishKeyspaceEvent(services.pubsub, flags, event.db, event.type, event.event, event.key,
                          loop.txn.depends_on());
   }

@@ -87,6 +87,18 @@ size_t PubSub::Publish(std::string_view channel, std::string_view payload, bool 
   return receivers;
 }
 
+size_t PubSub::Receivers(std::string_view channel, bool shard) const {
+  std::lock_guard lock(mutex_);
+  const Table& exact = shard ? shard_channels_ : channels_;
+  const auto row = exact.find(channel);
+  size_t receivers = row == exact.end() ? 0 : row->second.size();
+  if (shard) return receivers;
+  for (const auto& [pattern, to] : patterns_) {
+    if (GlobMatch(pattern, channel)) receivers += to.size();
+  }
+  return receivers;
+}
+
 void PubSub::Post(const std::vector<Subscriber>& to,
                   std::shared_ptr<const Delivery> delivery) const {
   std::vector<std::vector<uint64_t>> by_loop(mailboxes_.size());

@@ -41,6 +41,9 @@ class PubSub {
   size_t Publish(std::string_view channel, std::string_view payload, bool shard,
                  engine::Stamp stamp);
 
+  // How many Publish would reach now.
+  size_t Receivers(std::string_view channel, bool shard) const;
+
   std::vector<std::string> Channels(ChannelKind kind,
                                     std::string_view glob) const;  // empty glob: all
   size_t Subscribers(ChannelKind kind, std::string_view channel) const;

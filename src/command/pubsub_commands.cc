@@ -87,6 +87,10 @@ void Sunsubscribe(Context& c) {
 }
 
 void PublishTo(Context& c, bool shard) {
+  if (c.session.open != nullptr) {  // goes out at COMMIT
+    c.session.open->Tell(PendingMessage{std::string(c.args[1]), std::string(c.args[2]), shard});
+    return c.reply.Integer(static_cast<int64_t>(c.services.pubsub.Receivers(c.args[1], shard)));
+  }
   size_t receivers =
       c.services.pubsub.Publish(c.args[1], c.args[2], shard, StampOfMessage(c.session, c.loop));
   c.reply.Integer(static_cast<int64_t>(receivers));
@@ -217,7 +221,7 @@ constexpr Command kPubSubRows[] = {
 };
 
 constexpr uint32_t kSubscribeFlags =
-    kPubSub | kNoScript | kLoading | kStale | kAllowedInPubSub | kAfterCommit;
+    kPubSub | kNoScript | kLoading | kStale | kAllowedInPubSub | kAfterCommit | kNotInTransaction;
 constexpr uint32_t kPublishFlags =
     kPubSub | kLoading | kStale | kFast | kMayReplicate | kAfterCommit;
 

@@ -7,13 +7,12 @@
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/parse.h"
 #include "command/arguments.h"
 #include "command/context.h"
 #include "command/errors.h"
 #include "command/glob_prefix.h"
-#include "command/parked.h"
+#include "command/key_walk.h"
 #include "command/services.h"
 #include "command/table.h"
 #include "command/value_support.h"
@@ -22,100 +21,43 @@
 namespace fluxkv::command {
 namespace {
 
-// KEYS looks at the clock after this many keys.
-constexpr size_t kKeysPerClockRead = 32;
-constexpr int64_t kSliceNs = 1'000'000;
 // COUNT is a hint; a page never asks for more than this.
 constexpr int64_t kScanCountMax = 100'000;
 constexpr int64_t kScanCountDefault = 10;
 
-// The keys of a database that match a glob, found in slices: a walk in byte order over the keys
-// with the glob's literal prefix. The found ones are kept as finished bulks.
-class KeyMatcher {
+// The keys of a database that match a glob.
+class MatchWalk final : public KeyWalk {
  public:
-  KeyMatcher(uint32_t db, std::string_view pattern)
-      : db_(db), pattern_(pattern), prefix_(ParseGlobPrefix(pattern)) {}
-
-  // Goes on in `txn` for about `slice_ns`, or to the end if it is 0. True when the end was reached.
-  bool Run(engine::Transaction& txn, int64_t slice_ns) {
-    if (prefix_.whole) {
-      if (txn.Peek(db_, engine::Key(prefix_.text)) != nullptr) Add(prefix_.text);
-      return true;
-    }
-    const int64_t stop_ns = slice_ns == 0 ? 0 : MonotonicNs() + slice_ns;
-    size_t seen = 0;
-    bool stopped = false;
-    const bool all = pattern_ == "*";
-    txn.Walk(db_, started_ ? std::string_view(resume_) : std::string_view(prefix_.text), started_,
-             prefix_.text, [&](std::string_view key, const engine::Version&) {
-               if (all || GlobMatch(pattern_, key)) Add(key);
-               if (stop_ns == 0 || ++seen % kKeysPerClockRead != 0) return true;
-               if (MonotonicNs() < stop_ns) return true;
-               resume_.assign(key);
-               started_ = true;
-               stopped = true;
-               return false;
-             });
-    return !stopped;
+  MatchWalk(uint32_t db, std::string_view pattern, std::string_view prefix)
+      : KeyWalk(db, engine::KeyInterval::OfPrefix(prefix)),
+        pattern_(pattern),
+        all_(pattern == "*") {}
+  void Answer(resp::Writer& reply) const override {
+    reply.ArrayHeader(found_.count());
+    found_.WriteTo(reply);
   }
-
-  void Answer(resp::Writer& reply) const {
-    reply.ArrayHeader(count_);
-    reply.Raw(bulks_);
-  }
-  const std::string& pattern() const { return pattern_; }
 
  private:
-  void Add(std::string_view key) {
-    bulks_.append("$").append(std::to_string(key.size())).append("\r\n");
-    bulks_.append(key).append("\r\n");
-    ++count_;
-  }
-
-  const uint32_t db_;
-  const std::string pattern_;
-  const GlobPrefix prefix_;
-  bool started_ = false;
-  std::string resume_;  // the last key looked at, once started_
-  std::string bulks_;
-  size_t count_ = 0;
-};
-
-// A KEYS that takes longer than one slice: it goes on over a snapshot of its own.
-class ParkedKeys final : public Parked {
- public:
-  ParkedKeys(engine::Handle& handle, uint64_t client, uint32_t db, std::string_view pattern)
-      : txn_(handle), matcher_(db, pattern) {
-    txn_.set_client(client);
-  }
-
-  // False when there are too many live snapshots.
-  bool Begin() { return txn_.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true); }
-  bool Step(Context& c) override {
-    if (!matcher_.Run(txn_, kSliceNs)) return false;
-    c.txn.DependOn(txn_.depends_on());
-    txn_.Rollback();
-    matcher_.Answer(c.reply);
+  bool See(std::string_view key, const engine::Version&) override {
+    if (all_ || GlobMatch(pattern_, key)) found_.Add(key);
     return true;
   }
-  bool Unblock(Context&, bool) override { return false; }
+  void Forget() override { found_.Clear(); }
 
- private:
-  engine::Transaction txn_;
-  KeyMatcher matcher_;
+  const std::string pattern_;
+  const bool all_;
+  Bulks found_;
 };
 
 void Keys(Context& c) {
-  KeyMatcher matcher(c.db(), c.args[1]);
-  const bool may_park = !c.in_exec && c.txn.mode() == engine::Transaction::Mode::kSnapshot;
-  if (matcher.Run(c.txn, may_park ? kSliceNs : 0)) return matcher.Answer(c.reply);
-  auto parked = std::make_unique<ParkedKeys>(c.loop.handle, c.session.info->id, c.db(), c.args[1]);
-  if (parked->Begin()) {
-    c.parked = std::move(parked);
+  const GlobPrefix prefix = ParseGlobPrefix(c.args[1]);
+  if (prefix.whole) {
+    const bool found = c.txn.Peek(c.db(), engine::Key(prefix.text)) != nullptr;
+    c.reply.ArrayHeader(found ? 1 : 0);
+    if (found) c.reply.Bulk(prefix.text);
     return;
   }
-  matcher.Run(c.txn, 0);
-  matcher.Answer(c.reply);
+  RunWalk(c, std::make_unique<MatchWalk>(c.db(), c.args[1], prefix.text));
 }
 
 struct ScanOptions {
@@ -179,7 +121,8 @@ void Randomkey(Context& c) {
 }
 
 void Dbsize(Context& c) {
-  // In EXEC it agrees with the reads beside it.
+  // In EXEC and in a transaction it agrees with the reads beside it.
+  if (c.session.open != nullptr) return RunWalk(c, std::make_unique<CountWalk>(c.db()));
   const uint64_t keys = c.in_exec ? c.txn.CountKeys(c.db()) : c.txn.CountKeysQuickly(c.db());
   c.reply.Integer(static_cast<int64_t>(keys));
 }

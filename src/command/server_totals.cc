@@ -95,6 +95,12 @@ ClientTotals TotalsOf(const ClientRegistry& clients) {
         std::max(sum.input_bytes_max, Load(client->input_bytes) + Load(client->input_free_bytes));
     sum.output_bytes_max = std::max(sum.output_bytes_max, Load(client->output_bytes));
     sum.memory_bytes += Load(client->total_bytes);
+    if (client->transaction_level.load(std::memory_order_relaxed) == 0) continue;
+    ++sum.transactions;
+    sum.transaction_bytes += Load(client->transaction_bytes);
+    const int64_t began_ms = client->transaction_began_ms.load(std::memory_order_relaxed);
+    if (sum.transaction_oldest_ms == 0 || began_ms < sum.transaction_oldest_ms)
+      sum.transaction_oldest_ms = began_ms;
   }
   return sum;
 }

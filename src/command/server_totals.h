@@ -47,6 +47,9 @@ struct ClientTotals {
   uint64_t input_bytes_max = 0;
   uint64_t output_bytes_max = 0;
   uint64_t memory_bytes = 0;
+  uint64_t transactions = 0;  // open ones, of BEGIN
+  uint64_t transaction_bytes = 0;
+  int64_t transaction_oldest_ms = 0;  // when the oldest began; 0: none is open
 };
 ClientTotals TotalsOf(const ClientRegistry& clients);
 

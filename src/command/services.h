@@ -68,11 +68,6 @@ class LoopState {
   engine::Evictor evictor;
   LoopStats& stats;
   std::vector<engine::LatchKey> latch_keys;  // scratch
-  struct PendingEvent {
-    uint32_t type;
-    std::string event, key;
-    uint32_t db;
-  };
   std::vector<PendingEvent>
       events;                    // keyspace events of the running command, sent after its commit
   std::vector<size_t> redacted;  // arguments of the running command that are not to be shown

@@ -91,6 +91,8 @@ void ShowSubscriptions(Session& session) {
 
 void ReleaseSession(Session& session, Services& services) {
   EndMulti(session, services.database);
+  CloseSessionTransaction(session, services);
+  session.conflict_answered = false;
   UnsubscribeAll(session, services.pubsub, ChannelKind::kChannel, session.channels);
   UnsubscribeAll(session, services.pubsub, ChannelKind::kPattern, session.patterns);
   UnsubscribeAll(session, services.pubsub, ChannelKind::kShard, session.shard_channels);

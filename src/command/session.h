@@ -15,6 +15,7 @@
 
 #include "command/client_info.h"
 #include "command/command.h"
+#include "command/open_transaction.h"
 #include "engine/database.h"
 
 namespace fluxkv::command {
@@ -58,6 +59,9 @@ struct Session {
   std::vector<QueuedCommand> queue;
   size_t queue_bytes = 0;
   std::map<std::pair<uint32_t, std::string>, engine::WatchToken> watched;  // by database and key
+
+  std::unique_ptr<OpenTransaction> open;  // of BEGIN; null: none
+  bool conflict_answered = false;         // COMMIT failed: a ROLLBACK behind it is no error
 
   std::unique_ptr<ParkedCall> parked;  // null: none
 

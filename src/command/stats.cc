@@ -29,7 +29,9 @@ void LoopStats::Reset() {
   for (Counter* counter :
        {&commands, &connections, &rejected_connections, &net_input_bytes, &net_output_bytes,
         &net_reads, &net_writes, &keyspace_hits, &keyspace_misses, &reply_errors,
-        &query_buffer_disconnects, &output_buffer_disconnects, &longest_turn_ns}) {
+        &query_buffer_disconnects, &output_buffer_disconnects, &transactions_begun,
+        &transactions_committed, &transactions_rolled_back, &transaction_conflicts,
+        &transactions_ended, &longest_turn_ns}) {
     counter->Reset();
   }
   std::lock_guard lock(errors_mutex);

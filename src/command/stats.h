@@ -75,6 +75,9 @@ struct LoopStats {
       net_writes;
   Counter keyspace_hits, keyspace_misses, reply_errors, query_buffer_disconnects,
       output_buffer_disconnects;
+  // Interactive ones; `ended` by the server: too long open, or memory was short.
+  Counter transactions_begun, transactions_committed, transactions_rolled_back,
+      transaction_conflicts, transactions_ended;
   Counter longest_turn_ns;  // thread CPU time of the longest loop turn
   std::atomic<uint64_t> connected{0}, blocked{0};
   std::mutex errors_mutex;
@@ -90,6 +93,7 @@ struct ServerStats {
   std::atomic<uint64_t> peak_used_bytes{0};
   std::atomic<uint64_t> evicted_clients{0};
   std::atomic<uint64_t> acl_denied_auth{0};
+  std::atomic<uint64_t> open_transactions{0};  // that sessions have, those that are over too
   // instantaneous_* of INFO: sampled by the server every 100 ms.
   std::atomic<uint64_t> ops_per_second{0}, input_bytes_per_second{0}, output_bytes_per_second{0};
   // CONFIG RESETSTAT, on any thread: a counter that its loop is just adding to may stay.

@@ -1,4 +1,5 @@
 // Sections memory, transactions, notify, slowlog, latency and vacuum.
+#include "base/limits.h"
 #include "config/option_table.h"
 
 namespace fluxkv::config {
@@ -7,6 +8,8 @@ namespace {
 constexpr std::string_view kPolicies[] = {
     "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "volatile-arc",
     "allkeys-lru",  "allkeys-lfu",  "allkeys-random",  "allkeys-arc",  "noeviction"};
+// Some snapshots are left for commands and copies.
+constexpr int64_t kTransactionsMax = limits::kSnapshotsMax - 96;
 constexpr std::string_view kIsolation[] = {"serializable", "snapshot"};
 
 constexpr Option kMemoryRows[] = {
@@ -64,6 +67,30 @@ constexpr Option kOtherRows[] = {
      .fallback = "serializable",
      .values = kIsolation,
      .comment = "Isolation of transactions: serializable, or snapshot (first committer wins)."},
+    {.name = "transactions.timeout",
+     .type = Type::kTimeMs,
+     .flags = kRuntime,
+     .low = 0,
+     .high = kInt64Max,
+     .fallback = "60s",
+     .field = &Settings::transaction_timeout_ms,
+     .comment = "A transaction (BEGIN) is rolled back so long after its beginning; 0: never."},
+    {.name = "transactions.max_open",
+     .type = Type::kInt,
+     .flags = kRuntime,
+     .low = 0,
+     .high = kTransactionsMax,
+     .fallback = "1000",
+     .field = &Settings::transactions_open_max,
+     .comment = "Transactions (BEGIN) that may be open at once."},
+    {.name = "transactions.max_bytes",
+     .type = Type::kMemory,
+     .flags = kRuntime,
+     .low = 0,
+     .high = kInt64Max,
+     .fallback = "64mb",
+     .field = &Settings::transaction_bytes_max,
+     .comment = "Memory that a transaction's own writes, and the keys that it read, may take."},
     {.name = "notify.keyspace_events",
      .redis_name = "notify-keyspace-events",
      .type = Type::kNotify,

@@ -77,6 +77,9 @@ struct Settings {
   Number latency_threshold_ms{0};  // 0: off
   Number latency_tracking{0};      // 0 or 1
   Number vacuum_interval_ms{0};
+  Number transaction_timeout_ms{0};  // 0: never
+  Number transactions_open_max{0};
+  Number transaction_bytes_max{0};
   Number durability_mode{0};        // a Durability
   Number flush_interval_ms{0};      // of mode relaxed; 0: not by time
   Number flush_after_commits{0};    // of mode relaxed; 0: not by commits

@@ -111,6 +111,18 @@ OrderedList::Block* OrderedList::Descend(std::string_view key) const {
   return block;
 }
 
+OrderedList::Block* OrderedList::DescendBelow(std::optional<std::string_view> key) const {
+  Block* block = head_;
+  for (int level = kHeightMax - 1; level >= 0; --level) {
+    for (;;) {
+      Block* next = block->next(level).load(std::memory_order_acquire);
+      if (next == nullptr || (key && next->low->key() >= *key)) break;
+      block = next;
+    }
+  }
+  return block;
+}
+
 void OrderedList::Predecessors(std::string_view key, std::array<Block*, kHeightMax>* out) const {
   Block* block = head_;
   for (int level = kHeightMax - 1; level >= 0; --level) {
@@ -236,7 +248,7 @@ size_t OrderedList::TakeOut(Block* block, std::span<Node* const> nodes) {
 
 void OrderedList::TakeOverNext(Block* block, Reclaimer& reclaimer) {
   const uint32_t count = block->count.load(std::memory_order_relaxed);
-  if (count > kEntriesMerged / 2) return;
+  if (count >= kEntriesMerged) return;
   // Only a split of this block, or the next one's unlinking under its own latch, can change this.
   Block* next = block->next0.load(std::memory_order_acquire);
   if (next == nullptr || count + next->count.load(std::memory_order_relaxed) > kEntriesMerged)
@@ -271,7 +283,7 @@ void OrderedList::Unlink(Block* block, Reclaimer& reclaimer) {
   reclaimer.Retire(block, BlockBytes(*block), [](void* p) { DeleteBlock(static_cast<Block*>(p)); });
 }
 
-bool OrderedList::TryRead(const Block* block, std::string_view key, Page* page) {
+bool OrderedList::TryRead(const Block* block, Page* page) {
   const uint64_t version = block->version.load(std::memory_order_acquire);
   if ((version & (kLatched | kDead)) != 0) return false;
   const size_t count = block->count.load(std::memory_order_acquire);
@@ -280,14 +292,27 @@ bool OrderedList::TryRead(const Block* block, std::string_view key, Page* page) 
   if (block->version.load(std::memory_order_acquire) != version) return false;
   page->count = count;
   page->last = next == nullptr;
-  if (next == nullptr) return true;
-  page->next = next->low->key();
-  return page->next > key;  // else a split took the key away since the descent
+  if (next != nullptr) page->next = next->low->key();
+  page->first = block->low == nullptr;
+  if (block->low != nullptr) page->low = block->low->key();
+  return true;
 }
 
 void OrderedList::Read(std::string_view key, Page* page) const {
   Backoff backoff;
-  while (!TryRead(Descend(key), key, page)) backoff.Pause();
+  for (;;) {
+    // A split may have taken the key away since the descent.
+    if (TryRead(Descend(key), page) && (page->last || page->next > key)) return;
+    backoff.Pause();
+  }
+}
+
+void OrderedList::ReadBelow(std::optional<std::string_view> key, Page* page) const {
+  Backoff backoff;
+  for (;;) {
+    if (TryRead(DescendBelow(key), page) && (page->last || (key && page->next >= *key))) return;
+    backoff.Pause();
+  }
 }
 
 }  // namespace fluxkv::engine

@@ -16,8 +16,8 @@
 //     latch and marked dead when the latch is let go; whoever meets a dead block starts over from
 //     the head. Its own next pointers stay, so that a walker on upper levels can go on through it.
 // L5. A block is linked at level n only after every level below.
-// L6. A block that lost entries takes over those of the next one when they are few together:
-//     where keys come and go at random, blocks stay half full at the least.
+// L6. A block that lost entries takes over those of the next one when they are few together: where
+//     keys come and go at random, blocks are about two thirds full.
 // Latch order: block latch, then structure_mutex_. Who holds a block latch only tries for a second.
 //
 // Threads: Insert and Remove from any thread inside an epoch (the caller holds the key's latch);
@@ -30,6 +30,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -69,9 +70,13 @@ class OrderedList {
     std::array<Node*, kEntries> nodes;
     bool last = false;      // nothing follows
     std::string_view next;  // else where the next block begins (valid inside the epoch)
+    bool first = false;     // nothing is before it
+    std::string_view low;   // else where the block begins (valid inside the epoch)
   };
   // The block whose range holds `key`.
   void Read(std::string_view key, Page* page) const;
+  // The block whose range holds the keys just below `key`; nullopt: the last one.
+  void ReadBelow(std::optional<std::string_view> key, Page* page) const;
 
   size_t allocated_bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
@@ -108,6 +113,8 @@ class OrderedList {
 
   // The last block whose low bound is <= key, as the towers tell; it may be dead.
   Block* Descend(std::string_view key) const;
+  // The last block whose low bound is < key, of all if it is nullopt; it may be dead.
+  Block* DescendBelow(std::optional<std::string_view> key) const;
   // The last block at each level whose low bound is < key. Requires: structure_mutex_ held.
   void Predecessors(std::string_view key, std::array<Block*, kHeightMax>* out) const;
   // The block for `key`, latched and alive.
@@ -115,7 +122,8 @@ class OrderedList {
   static bool TryLatch(Block* block);     // false if dead
   static bool TryLatchNow(Block* block);  // false if dead or latched
   static void Unlatch(Block* block, bool dead = false);
-  static bool TryRead(const Block* block, std::string_view key, Page* page);
+  // A copy of the block; false when it was not of one moment, or the block is dead.
+  static bool TryRead(const Block* block, Page* page);
   // Takes out of a latched block those of the first nodes that it holds; how many they are.
   static size_t TakeOut(Block* block, std::span<Node* const> nodes);
   // L6. Requires: the block is latched.

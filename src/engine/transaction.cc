@@ -211,6 +211,7 @@ void Transaction::End() {
   whole_databases_.clear();
   new_roots_.clear();
   write_count_ = 0;
+  held_bytes_ = 0;
   unrecorded_ = evicting_ = false;
   touched_ = nullptr;
   mode_ = Mode::kIdle;
@@ -275,7 +276,10 @@ const Version* Transaction::FindNewest(uint32_t db, const Key& key, Node** node)
 const Version* Transaction::FindAtSnapshot(uint32_t db, Keyspace* keyspace, const Key& key,
                                            Node** node) {
   if (leave_marks_) store_.conflicts.Mark(db, key.hash, snapshot_);
-  if (serializable_) snapshot_reads_.push_back({db, key.hash, std::string(key.bytes)});
+  if (serializable_) {
+    snapshot_reads_.push_back({db, key.hash, std::string(key.bytes)});
+    held_bytes_ += sizeof(SnapshotRead) + key.bytes.size();
+  }
   *node = keyspace->index.Find(key);
   return *node == nullptr ? nullptr : VisibleAt(**node, snapshot_);
 }
@@ -322,7 +326,10 @@ Transaction::Write& Transaction::AddWrite(Keyspace* keyspace, uint32_t db, const
   ++write_count_;
   if (Write* own = FindWrite(keyspace, key); own != nullptr) return *own;
   std::string_view bytes = key.bytes;
-  if (mode_ == Mode::kSnapshot) bytes = owned_keys_.emplace_back(key.bytes);
+  if (mode_ == Mode::kSnapshot) {
+    bytes = owned_keys_.emplace_back(key.bytes);
+    held_bytes_ += sizeof(Write) + sizeof(std::string) + key.bytes.size();
+  }
   writes_.push_back({.keyspace = keyspace,
                      .db = db,
                      .hash = key.hash,
@@ -342,8 +349,15 @@ void Transaction::Put(uint32_t db, const Key& key, VersionPtr value) {
          (mode_ == Mode::kSnapshot && !read_only_));
   DCHECK(value != nullptr && key.bytes.size() <= limits::kKeyBytesMax);
   Write& write = AddWrite(KeyspaceOf(db), db, key);
+  HoldInstead(write, value.get());
   write.value = std::move(value);
   write.access.reset();
+}
+
+void Transaction::HoldInstead(const Write& write, const Version* value) {
+  if (mode_ != Mode::kSnapshot) return;
+  if (write.value != nullptr) held_bytes_ -= write.value->AllocatedBytes();
+  if (value != nullptr) held_bytes_ += value->AllocatedBytes();
 }
 
 bool Transaction::Delete(uint32_t db, const Key& key) {
@@ -351,6 +365,7 @@ bool Transaction::Delete(uint32_t db, const Key& key) {
          (mode_ == Mode::kSnapshot && !read_only_));
   if (Peek(db, key) == nullptr) return false;
   Write& write = AddWrite(KeyspaceOf(db), db, key);
+  HoldInstead(write, nullptr);
   write.value.reset();
   write.access.reset();
   return true;

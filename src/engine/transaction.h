@@ -63,6 +63,13 @@ struct LatchKey {
   uint64_t hash;
 };
 
+// Keys from `low`, included, to `high`, not included; nullopt: to the last one.
+struct KeyInterval {
+  std::string low;
+  std::optional<std::string> high;
+  static KeyInterval OfPrefix(std::string_view prefix);
+};
+
 struct ScanEntry {
   std::string_view key;  // valid while the handle stays in its epoch
   const Version* version;
@@ -141,8 +148,19 @@ class Transaction {
   // Live keys in byte order from `start` (inclusive; exclusive when `after`) while they have
   // `prefix`, until `visit` returns false or the end is reached; true when the end was reached.
   // Requires: kExclusive or kSnapshot.
+  using Visit = std::function<bool(std::string_view key, const Version& version)>;
   bool Walk(uint32_t db, std::string_view start, bool after, std::string_view prefix,
-            const std::function<bool(std::string_view key, const Version& version)>& visit);
+            const Visit& visit);
+
+  // Live keys of an interval in byte order, or from its end downwards, until `visit` returns false
+  // or the end is reached; true when the end was reached. A serializable transaction conflicts with
+  // who writes into the interval. Requires: kExclusive or kSnapshot.
+  enum class Direction : uint8_t { kUp, kDown };
+  bool WalkInterval(uint32_t db, const KeyInterval& interval, Direction direction,
+                    const Visit& visit);
+  // Memory that a kSnapshot transaction holds besides the store's: its writes, and what it notes of
+  // its reads.
+  uint64_t held_bytes() const { return held_bytes_; }
 
   // ---- What callers of handlers use
   void BeginRead();
@@ -223,13 +241,16 @@ class Transaction {
   Keyspace* KeyspaceOf(uint32_t db);
   Write* FindWrite(const Keyspace* keyspace, const Key& key);
   Write& AddWrite(Keyspace* keyspace, uint32_t db, const Key& key);
+  // Counts in held_bytes_ that the write is to hold this value, or none, instead of its own.
+  void HoldInstead(const Write& write, const Version* value);
   // Marks that a range is about to be read (conflict rule C4).
-  void NoteRange(uint32_t db, std::string_view low, std::string_view prefix);
+  void NoteRange(uint32_t db, const KeyInterval& interval);
   bool Visible(const Version* version) const;
 
   // The version of a node met in a range: at the snapshot, or the newest in kExclusive.
   const Version* FindInRange(const Node& node);
-  std::vector<const Write*> OwnWrites(const Keyspace* keyspace) const;  // in order of key
+  // Those in the interval, in order of key.
+  std::vector<const Write*> OwnWrites(const Keyspace* keyspace, const KeyInterval& interval) const;
   bool ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
                       std::vector<ScanEntry>* page, uint64_t* next);
 
@@ -276,6 +297,7 @@ class Transaction {
   uint32_t now_s_ = 0;
   int64_t now_ms_ = 0;
   uint64_t write_count_ = 0;
+  uint64_t held_bytes_ = 0;
   Stamp snapshot_ = 0;
   Stamp position_ = 0;  // kRead: what its marks say
   Stamp commit_stamp_ = 0;

@@ -36,13 +36,16 @@ std::optional<std::string> PrefixEnd(std::string_view prefix) {
 
 }  // namespace
 
-void Transaction::NoteRange(uint32_t db, std::string_view low, std::string_view prefix) {
+KeyInterval KeyInterval::OfPrefix(std::string_view prefix) {
+  return {std::string(prefix), PrefixEnd(prefix)};
+}
+
+void Transaction::NoteRange(uint32_t db, const KeyInterval& interval) {
   if (!serializable_ && !leave_marks_) return;
-  std::optional<std::string> end = PrefixEnd(prefix);
   KeyRange range{.db = db,
-                 .whole = !end.has_value(),
-                 .low = std::string(std::max(low, prefix)),
-                 .high = end.value_or("")};
+                 .whole = !interval.high.has_value(),
+                 .low = interval.low,
+                 .high = interval.high.value_or("")};
   if (range.whole) range.low.clear();
   if (serializable_) {
     store_.conflicts.AddRange(&tracked_->transaction, std::move(range));
@@ -65,68 +68,97 @@ const Version* Transaction::FindInRange(const Node& node) {
   return VisibleAt(node, snapshot_);
 }
 
-std::vector<const Transaction::Write*> Transaction::OwnWrites(const Keyspace* keyspace) const {
+std::vector<const Transaction::Write*> Transaction::OwnWrites(const Keyspace* keyspace,
+                                                              const KeyInterval& interval) const {
   std::vector<const Write*> own;
   for (const Write& w : writes_) {
-    if (w.keyspace == keyspace) own.push_back(&w);
+    if (w.keyspace == keyspace && w.key >= interval.low &&
+        (!interval.high || w.key < *interval.high))
+      own.push_back(&w);
   }
   std::sort(own.begin(), own.end(), [](const Write* a, const Write* b) { return a->key < b->key; });
   return own;
 }
 
-bool Transaction::Walk(
-    uint32_t db, std::string_view start, bool after, std::string_view prefix,
-    const std::function<bool(std::string_view key, const Version& version)>& visit) {
+namespace {
+
+// visit(node) for the nodes of the interval in order while it returns true; whether it always did.
+template <class VisitNode>
+bool VisitUp(const OrderedList& list, const KeyInterval& interval, VisitNode visit) {
+  OrderedList::Page page;
+  std::string position = interval.low;
+  for (;;) {
+    list.Read(position, &page);
+    for (size_t i = 0; i < page.count; ++i) {
+      const std::string_view key = page.nodes[i]->key();
+      if (key < position) continue;
+      if (interval.high && key >= *interval.high) return true;
+      if (!visit(*page.nodes[i])) return false;
+    }
+    if (page.last) return true;
+    position = page.next;
+  }
+}
+
+template <class VisitNode>
+bool VisitDown(const OrderedList& list, const KeyInterval& interval, VisitNode visit) {
+  OrderedList::Page page;
+  std::optional<std::string> end = interval.high;
+  for (;;) {
+    list.ReadBelow(end, &page);
+    for (size_t i = page.count; i-- > 0;) {
+      const std::string_view key = page.nodes[i]->key();
+      if (end && key >= *end) continue;
+      if (key < interval.low) return true;
+      if (!visit(*page.nodes[i])) return false;
+    }
+    if (page.first || page.low <= interval.low) return true;
+    end = page.low;
+  }
+}
+
+}  // namespace
+
+bool Transaction::WalkInterval(uint32_t db, const KeyInterval& interval, Direction direction,
+                               const Visit& visit) {
   DCHECK(mode_ == Mode::kExclusive || mode_ == Mode::kSnapshot);
   Keyspace* keyspace = KeyspaceOf(db);
-  NoteRange(db, start, prefix);
-  std::string position(start);
-  if (prefix > start) {
-    position = prefix;
-    after = false;
-  }
-  const auto before_start = [&](std::string_view key) {
-    return key < position || (after && key == position);
-  };
-  const std::vector<const Write*> own_writes = OwnWrites(keyspace);
+  NoteRange(db, interval);
+  std::vector<const Write*> own_writes = OwnWrites(keyspace, interval);
+  const bool up = direction == Direction::kUp;
+  if (!up) std::reverse(own_writes.begin(), own_writes.end());
   auto own = own_writes.begin();
-  while (own != own_writes.end() && before_start((*own)->key)) ++own;
   const auto visit_own = [&](const Write& w) {
-    return !w.key.starts_with(prefix) || !Visible(w.value.get()) || visit(w.key, *w.value);
+    return !Visible(w.value.get()) || visit(w.key, *w.value);
   };
-
-  OrderedList::Page page;
-  for (;;) {
-    keyspace->list.Read(position, &page);
-    for (size_t i = 0; i < page.count; ++i) {
-      const Node& node = *page.nodes[i];
-      if (before_start(node.key())) continue;
-      if (!node.key().starts_with(prefix)) {
-        page.last = true;  // keys with the prefix are neighbours
-        break;
-      }
-      for (; own != own_writes.end() && (*own)->key < node.key(); ++own) {
-        if (!visit_own(**own)) return false;
-      }
-      if (own != own_writes.end() && (*own)->key == node.key()) {
-        if (!visit_own(**own++)) return false;
-        continue;
-      }
-      const Version* version = FindInRange(node);
-      if (!Visible(version)) {
-        NoteExpired(db, node.key(), version);
-      } else if (!visit(node.key(), *version)) {
-        return false;
-      }
+  const auto visit_node = [&](const Node& node) {
+    const std::string_view key = node.key();
+    for (; own != own_writes.end() && (up ? (*own)->key < key : (*own)->key > key); ++own) {
+      if (!visit_own(**own)) return false;
     }
-    if (page.last) break;
-    position = page.next;
-    after = false;
-  }
+    if (own != own_writes.end() && (*own)->key == key) return visit_own(**own++);
+    const Version* version = FindInRange(node);
+    if (Visible(version)) return visit(key, *version);
+    NoteExpired(db, key, version);
+    return true;
+  };
+  if (!(up ? VisitUp(keyspace->list, interval, visit_node)
+           : VisitDown(keyspace->list, interval, visit_node)))
+    return false;
   for (; own != own_writes.end(); ++own) {
     if (!visit_own(**own)) return false;
   }
   return true;
+}
+
+bool Transaction::Walk(uint32_t db, std::string_view start, bool after, std::string_view prefix,
+                       const Visit& visit) {
+  KeyInterval interval = KeyInterval::OfPrefix(prefix);
+  if (start >= prefix) {
+    interval.low = start;
+    if (after) interval.low.push_back('\0');  // the next key that there can be
+  }
+  return WalkInterval(db, interval, Direction::kUp, visit);
 }
 
 uint64_t Transaction::CountKeys(uint32_t db) {
@@ -159,7 +191,7 @@ uint64_t Transaction::CountKeysQuickly(uint32_t db) {
 
 std::optional<std::string> Transaction::RandomKey(uint32_t db) {
   Keyspace* keyspace = KeyspaceOf(db);
-  NoteRange(db, {}, {});
+  NoteRange(db, {});
   std::vector<HashIndex::Entry> entries;
   for (int i = 0; i < kRandomTries; ++i) {
     entries.clear();
@@ -216,7 +248,7 @@ void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::stri
   count = std::min<size_t>(count, size_t{1} << 40);
   if (!prefix.empty() && ScanPrefixPage(db, cursor, count, prefix, page, next)) return;
   Keyspace* keyspace = KeyspaceOf(db);
-  NoteRange(db, {}, {});
+  NoteRange(db, {});
   std::vector<HashIndex::Entry> entries;
   int pieces = 0;
   do {

@@ -402,6 +402,7 @@ void Connection::Visit(int64_t now_ms) {
     if (now_ms - last_progress_ms_ > stall) Close();
     return;
   }
+  loop_.dispatcher().TendTransaction(session_);
   int64_t idle_ms = now_ms - session_.info->last_active_ms.load(kRelaxed);
   int64_t timeout_s = loop_.services().config.settings().timeout_s.load(kRelaxed);
   // One that takes its replies, however slowly, is not idle.
@@ -448,7 +449,8 @@ void Connection::PublishFigures() {
   info.output_bytes.store(output_held(), kRelaxed);
   info.output_parts.store(write_bytes_ != 0 ? 1 : 0, kRelaxed);
   info.total_bytes.store(sizeof(Connection) + sizeof(command::ClientInfo) + input_.capacity() +
-                             output_memory() + parser_.memory_bytes() + session_.queue_bytes,
+                             output_memory() + parser_.memory_bytes() + session_.queue_bytes +
+                             info.transaction_bytes.load(kRelaxed),
                          kRelaxed);
 }
 

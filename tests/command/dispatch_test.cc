@@ -1,10 +1,16 @@
 // The ordered checks, their texts and statistics, CLIENT REPLY, MONITOR, the connection's commands.
+#include <chrono>
 #include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <doctest/doctest.h>
 
+#include "base/limits.h"
+#include "base/memory.h"
 #include "base/parse.h"
+#include "command/errors.h"
 #include "tests/command/harness.h"
 
 namespace fluxkv::command {
@@ -291,6 +297,32 @@ TEST_CASE("QUIT, ECHO, PING") {
   CHECK(h.Run({"QUIT"}) == "OK");
   CHECK(h.session().close_after_reply);
 }
+
+#ifdef FLUXKV_JEMALLOC
+TEST_CASE(
+    "when keys fill their range of addresses, what may make a key is refused, until some go") {
+  CommandHarness h;
+  CHECK(h.Run({"SET", "k", "v"}) == "OK");
+  constexpr size_t kPiece = size_t{1} << 20;
+  std::vector<void*> pieces;  // none of their pages is touched
+  while (!NodeRangeHasLess(limits::kNodeBytesLeast)) {
+    for (int i = 0; i < 1024; ++i) pieces.push_back(AllocateNode(kPiece));
+    std::this_thread::sleep_for(std::chrono::milliseconds(12));  // until it is known
+  }
+  CHECK(pieces.size() > 50 << 10);
+  CHECK(h.Run({"SET", "n", "v"}) == "(error) " + std::string(errors::kNoNodes));
+  CHECK(h.Run({"SET", "k", "w"}) == "(error) " + std::string(errors::kNoNodes));
+  h.Run({"MULTI"});
+  CHECK(h.Run({"SET", "n", "v"}) == "(error) " + std::string(errors::kNoNodes));
+  CHECK(h.Run({"EXEC"}).starts_with("(error) EXECABORT"));
+  CHECK(h.Run({"GET", "k"}) == "\"v\"");
+  CHECK(h.Run({"DEL", "k"}) == "(integer) 1");
+  for (void* piece : pieces) FreePlace(piece, kPiece);
+  while (NodeRangeHasLess(limits::kNodeBytesLeast))
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(h.Run({"SET", "k", "w"}) == "OK");
+}
+#endif
 
 }  // namespace
 }  // namespace fluxkv::command

@@ -1,8 +1,11 @@
 // Goal: the ordered list holds exactly the nodes put in, in byte order, and a walk through its
-// pages finds every lasting one once, beside any inserts and removals (L1 to L5).
+// pages finds every lasting one once, beside any inserts and removals (L1 to L6).
 // Method: inserts ascending, descending and random against std::set; removal to nothing; threads
 // that insert, remove and walk at once.
 #include "engine/ordered_list.h"
+
+#include <algorithm>
+#include <optional>
 
 #include "tests/engine/test_support.h"
 
@@ -40,12 +43,31 @@ std::vector<std::string> WalkFrom(const OrderedList& list, std::string_view star
   return keys;
 }
 
+// All keys below `end` (nullopt: all) from the last to the first.
+std::vector<std::string> WalkDown(const OrderedList& list, std::optional<std::string> end) {
+  std::vector<std::string> keys;
+  OrderedList::Page page;
+  for (;;) {
+    list.ReadBelow(end, &page);
+    for (size_t i = page.count; i-- > 0;) {
+      if (!end || page.nodes[i]->key() < *end) keys.emplace_back(page.nodes[i]->key());
+    }
+    if (page.first) return keys;
+    end = page.low;
+  }
+}
+
 void CheckSame(const OrderedList& list, const std::map<std::string, Node*>& model,
                std::string_view start) {
   std::vector<std::string> expected;
   for (auto it = model.lower_bound(std::string(start)); it != model.end(); ++it)
     expected.push_back(it->first);
   REQUIRE(WalkFrom(list, start) == expected);
+  std::vector<std::string> below;
+  for (auto it = model.lower_bound(std::string(start)); it != model.begin();)
+    below.push_back((--it)->first);
+  REQUIRE(WalkDown(list, std::string(start)) == below);
+  REQUIRE(WalkDown(list, std::nullopt).size() == model.size());
 }
 
 std::string RandomName(std::mt19937_64& random) {
@@ -255,7 +277,9 @@ void Churn(uint64_t seed, uint64_t keys_a_writer, int rounds) {
     }
     while (writers_left > 0) {
       mine.Enter();
-      const std::vector<std::string> keys = WalkFrom(list, "");
+      const bool down = random() % 2 == 0;
+      std::vector<std::string> keys = down ? WalkDown(list, std::nullopt) : WalkFrom(list, "");
+      if (down) std::reverse(keys.begin(), keys.end());
       mine.Leave();
       ++walks;
       for (size_t i = 1; i < keys.size(); ++i) disorder += keys[i - 1] < keys[i] ? 0 : 1;

@@ -1,0 +1,95 @@
+#include "command/key_walk.h"
+
+#include "base/clock.h"
+#include "command/open_transaction.h"
+#include "command/parked.h"
+#include "command/services.h"
+
+namespace fluxkv::command {
+namespace {
+
+constexpr size_t kKeysPerClockRead = 32;
+constexpr int64_t kSliceNs = 1'000'000;
+
+class ParkedWalk final : public Parked {
+ public:
+  ParkedWalk(engine::Handle& handle, uint64_t client, std::unique_ptr<KeyWalk> walk)
+      : own_(handle), walk_(std::move(walk)) {
+    own_.set_client(client);
+  }
+
+  // Walks a snapshot of its own, from the start; false when there are too many.
+  bool BeginOwn() {
+    if (!own_.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true)) return false;
+    walk_->Restart();
+    return true;
+  }
+  bool Step(Context& c) override {
+    const bool is_own = own_.mode() == engine::Transaction::Mode::kSnapshot;
+    engine::Transaction& txn = is_own ? own_ : c.session.open->txn;
+    if (!walk_->Run(txn, kSliceNs)) return false;
+    c.txn.DependOn(txn.depends_on());
+    own_.Rollback();
+    walk_->Answer(c.reply);
+    return true;
+  }
+  bool Unblock(Context&, bool) override { return false; }
+  KeyWalk& walk() { return *walk_; }
+
+ private:
+  engine::Transaction own_;
+  std::unique_ptr<KeyWalk> walk_;
+};
+
+}  // namespace
+
+bool KeyWalk::Run(engine::Transaction& txn, int64_t slice_ns) {
+  const int64_t stop_ns = slice_ns == 0 ? 0 : MonotonicNs() + slice_ns;
+  size_t seen = 0;
+  bool paused = false;
+  txn.WalkInterval(db_, left_, direction_,
+                   [&](std::string_view key, const engine::Version& version) {
+                     if (!See(key, version)) return false;
+                     if (stop_ns == 0 || ++seen % kKeysPerClockRead != 0) return true;
+                     if (MonotonicNs() < stop_ns) return true;
+                     LeaveOut(key);
+                     paused = true;
+                     return false;
+                   });
+  return !paused;
+}
+
+void KeyWalk::LeaveOut(std::string_view key) {
+  if (direction_ == Direction::kDown) {
+    left_.high = std::string(key);
+  } else {
+    left_.low = key;
+    left_.low.push_back('\0');  // the next key that there can be
+  }
+}
+
+void KeyWalk::Restart() {
+  left_ = whole_;
+  Forget();
+}
+
+void RunWalk(Context& c, std::unique_ptr<KeyWalk> walk) {
+  const bool in_transaction = c.session.open != nullptr;
+  const bool may_park = !c.in_exec && c.txn.mode() == engine::Transaction::Mode::kSnapshot;
+  if (walk->Run(c.txn, may_park ? kSliceNs : 0)) return walk->Answer(c.reply);
+  auto parked = std::make_unique<ParkedWalk>(c.loop.handle, c.session.info->id, std::move(walk));
+  if (in_transaction || parked->BeginOwn()) {
+    c.parked = std::move(parked);
+    return;
+  }
+  parked->walk().Run(c.txn, 0);
+  parked->walk().Answer(c.reply);
+}
+
+void Bulks::Add(std::string_view bytes) {
+  bytes_.append("$").append(std::to_string(bytes.size())).append("\r\n");
+  bytes_.append(bytes).append("\r\n");
+  ++count_;
+}
+
+}  // namespace fluxkv::command
