@@ -212,7 +212,7 @@ bool FindKeys(std::span<const std::string_view> arguments, uint32_t selected_db,
 constexpr Command kRows[] = {
     {.name = "debug",
      .arity = -2,
-     .flags = kAdmin | kNoScript | kLoading | kStale,
+     .flags = kAdmin | kNoScript | kLoading | kStale | kNotInTransaction,
      .group = Group::kServer,
      .since = "1.0.0",
      .complexity = "Depends on the subcommand.",

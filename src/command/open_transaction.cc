@@ -18,11 +18,10 @@ constexpr uint64_t kOldVersionsShare = 8;
 // What neither reads nor writes keys in the transaction, yet acts for the whole server or changes
 // what a transaction is.
 bool ActsOutside(const Command& command) {
-  if (command.scope == Scope::kExclusive) return true;
+  if (command.scope == Scope::kExclusive || (command.flags & kNotInTransaction) != 0) return true;
   if (command.group == Group::kConnection || command.parent == "client") return false;
   if (command.scope != Scope::kNone) return false;
-  constexpr uint32_t kOutside = kAdmin | kBlocking | kNotInTransaction;
-  return (command.flags & kOutside) != 0 || command.parent == "debug";
+  return (command.flags & (kAdmin | kBlocking)) != 0;
 }
 
 bool MayFollowTheEnd(const Command& command) {

@@ -213,7 +213,7 @@ TEST_CASE("without room in the log writers wait, readers do not") {
   CHECK(f.Nothing(a));
   CHECK(f.Nothing(b));
   c.Send("CLIENT LIST ID 2 3 4\r\n");
-  std::string list = c.Receive(400);
+  std::string list = c.Receive(1000);
   CHECK(list.find(" flags=bU ") != std::string::npos);
   CHECK(list.find(" flags=xbU ") != std::string::npos);
   f.log().SetAdmission(Admission::kFull);
