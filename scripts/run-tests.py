@@ -71,10 +71,12 @@ def isolation_steps(flavour, seconds, prefix=()):
         tool = os.path.basename(source)[:-len(".cc")]
         command = [*prefix, f"build/{flavour}/{tool}", "--seconds", str(seconds)]
         server = "release" if flavour == "debug" else flavour
-        for threads in (1, 4) if over_the_wire(source) else (0,):
-            suffix = f"-threads{threads}" if threads else ""
+        runs = [(1, ""), (4, ""), (4, "snapshot")] if over_the_wire(source) else [(0, "")]
+        for threads, level in runs if flavour == "debug" else runs[:2]:
+            suffix = (f"-threads{threads}" if threads else "") + ("-" + level if level else "")
             need_server = built(server, "build/fluxkv" if server == "release" else "server")
-            yield Step(f"{'' if flavour == 'debug' else flavour + '-'}isolation-{tool[:-5]}{suffix}", command,
+            yield Step(f"{'' if flavour == 'debug' else flavour + '-'}isolation-{tool[:-5]}{suffix}",
+                       command + (["--level", level] if level else []),
                        built(flavour, "tools") + (["+"] + need_server if threads else []),
                        server_env(server, threads) if threads else {}, timeout=seconds * 3 + 120)
 

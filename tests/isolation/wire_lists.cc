@@ -119,6 +119,7 @@ void WireClient::Choose() {
     Appends(watched_key_);
     return Appends(OtherHot(watched_key_));
   }
+  if (open_ != Open::kNone) return Ends();
   if (!long_keys_.empty()) {  // begin the list anew, its end known
     const uint32_t key = long_keys_.back();
     long_keys_.clear();
@@ -130,7 +131,8 @@ void WireClient::Choose() {
   static constexpr Body kBodies[] = {
       &WireClient::Single, &WireClient::Single,     &WireClient::Single,  &WireClient::Batch,
       &WireClient::Batch,  &WireClient::Copies,     &WireClient::Renames, &WireClient::Comes,
-      &WireClient::Comes,  &WireClient::Undeclared, &WireClient::Watched};
+      &WireClient::Comes,  &WireClient::Undeclared, &WireClient::Watched, &WireClient::Begins,
+      &WireClient::Begins, &WireClient::Begins};
   (this->*kBodies[random_() % std::size(kBodies)])();
 }
 
@@ -254,19 +256,78 @@ void WireClient::Watched() {
   watching_ = true;
 }
 
+// Others act between the two halves.
+void WireClient::Begins() {
+  const uint32_t a = Hot();
+  const bool reads_only = random_() % 4 == 0;
+  open_ = reads_only ? Open::kReader : Open::kWriter;
+  open_lists_ = lists_.size();
+  Start("begin", false);
+  const char* level = level_ == Level::kSnapshot ? "SNAPSHOT" : "SERIALIZABLE";
+  Command({"BEGIN", reads_only ? "READONLY" : level}, {Expect::kIgnore});
+  Command({"GET", WireKey(a)}, {Expect::kRead, a});
+  if (random_() % 3 == 0) return;
+  if (random_() % 2 == 0) {
+    Command({"KEYS", "*"}, {Expect::kKeys});
+    return Command({"DBSIZE"}, {Expect::kSize});
+  }
+  const uint32_t b = OtherHot(a), c = Coming();
+  Command({"MGET", WireKey(b), WireKey(c)}, {Expect::kMany, 0, 0, {b, c}});
+}
+
+void WireClient::Ends() {
+  ends_ = true;
+  const uint32_t a = Hot(), c = Coming();
+  Start(open_ == Open::kReader ? "read-only" : "transaction", false);
+  if (open_ == Open::kReader || random_() % 8 == 0) {
+    Command({"GET", WireKey(c)}, {Expect::kRead, c});
+    Command({"MGET", WireKey(a)}, {Expect::kMany, 0, 0, {a}});
+    return Command({"COMMIT"}, {Expect::kIgnore});
+  }
+  switch (random_() % 4) {
+    case 0:  // reads its own write
+      Appends(a);
+      Command({"GET", WireKey(a)}, {Expect::kRead, a});
+      break;
+    case 1: {
+      const uint64_t token = Token();
+      Command({"GET", WireKey(c)}, {Expect::kRead, c});
+      Command({"DEL", WireKey(c)}, {Expect::kIgnore}, {{Op::kDelete, c, token}});
+      break;
+    }
+    case 2: {
+      const uint64_t token = Token();
+      Command({"GET", WireKey(c)}, {Expect::kRead, c});
+      Command({"APPEND", WireKey(c), Digits(token)}, {Expect::kAppended},
+              {{Op::kAppend, c, token}});
+      break;
+    }
+    default:
+      Overwrites(a);
+      Appends(OtherHot(a));
+      break;
+  }
+  Command({random_() % 8 == 0 ? "ROLLBACK" : "COMMIT"}, {Expect::kIgnore});
+}
+
 // ---- Replies
 
 bool WireClient::Take(const Reply& reply, int64_t now) {
+  const bool is_last = !exec_ && taken_ + 1 == expects_.size();
   if (reply.type == '-') {
-    Fail(std::string(label_) + ": " + reply.text);
+    if (ends_ && is_last && open_ == Open::kWriter && reply.text.starts_with("CONFLICT ")) {
+      ++conflicts_;
+      DropOpen();
+    } else {
+      Fail(std::string(label_) + ": " + reply.text);
+    }
     return true;
   }
   if (!exec_) {
     See(expects_[taken_], reply);
     operations_.insert(operations_.end(), writes_[taken_].begin(), writes_[taken_].end());
     if (++taken_ < expects_.size()) return false;
-    if (watching_) watched_ = operations_;
-    Save(now);
+    Finish(reply, now);
     return true;
   }
   if (taken_++ < expects_.size() + 1) return false;  // MULTI and the queued commands
@@ -285,6 +346,31 @@ bool WireClient::Take(const Reply& reply, int64_t now) {
   }
   Save(now);
   return true;
+}
+
+void WireClient::Finish(const Reply& last, int64_t now) {
+  if (open_ != Open::kNone && !ends_) {
+    open_since_ = begin_;
+    open_operations_ = std::move(operations_);
+    return;
+  }
+  if (ends_ && last.type != ':') return DropOpen();  // ROLLBACK
+  if (ends_) {
+    operations_.insert(operations_.begin(), open_operations_.begin(), open_operations_.end());
+    begin_ = open_since_;
+    open_ = Open::kNone;
+    ends_ = false;
+  }
+  if (watching_) watched_ = operations_;
+  Save(now);
+}
+
+// What it saw may be its own, which nobody else will ever see.
+void WireClient::DropOpen() {
+  lists_.resize(open_lists_);
+  operations_.clear();
+  open_ = Open::kNone;
+  ends_ = false;
 }
 
 void WireClient::Save(int64_t now) {

@@ -46,8 +46,8 @@ struct WireEntry {
 // Makes one client's transactions, one at a time, and records them.
 class WireClient {
  public:
-  WireClient(uint64_t seed, uint32_t number, std::atomic<uint32_t>& tokens)
-      : random_(seed), number_(number), tokens_(tokens) {}
+  WireClient(uint64_t seed, uint32_t number, Level level, std::atomic<uint32_t>& tokens)
+      : random_(seed), number_(number), level_(level), tokens_(tokens) {}
 
   // The bytes of the next request; its replies are given to Take as they come.
   std::string NextRequest(int64_t now);
@@ -59,6 +59,7 @@ class WireClient {
   const std::vector<WireEntry>& entries() const { return entries_; }
   const std::vector<SeenList>& lists() const { return lists_; }
   const std::string& error() const { return error_; }
+  size_t conflicts() const { return conflicts_; }
 
  private:
   using Body = void (WireClient::*)();
@@ -100,7 +101,11 @@ class WireClient {
   void Comes();
   void Undeclared();
   void Watched();
-  void FinishWatched(const Reply& exec);
+  void Begins();
+  void Ends();
+  // All replies of the request have come.
+  void Finish(const Reply& last, int64_t now);
+  void DropOpen();
 
   void See(const Expect& expect, const Reply& reply);
   void SawValue(uint32_t key, const Reply& reply);
@@ -112,6 +117,7 @@ class WireClient {
 
   std::mt19937_64 random_;
   const uint32_t number_;
+  const Level level_;  // of BEGIN
   std::atomic<uint32_t>& tokens_;
 
   const char* label_ = "";
@@ -119,6 +125,14 @@ class WireClient {
   bool watching_ = false;  // the first half of a WATCH transaction is under way
   uint32_t watched_key_ = 0;
   std::vector<Operation> watched_;  // what its GET saw
+  // A transaction of BEGIN: its first half, BEGIN and reads, was sent.
+  enum class Open : uint8_t { kNone, kWriter, kReader };
+  Open open_ = Open::kNone;
+  bool ends_ = false;  // its second half is under way
+  int64_t open_since_ = 0;
+  std::vector<Operation> open_operations_;
+  size_t open_lists_ = 0;  // lists_ before it
+  size_t conflicts_ = 0;
   std::string request_;
   std::vector<Expect> expects_;                 // by command
   std::vector<std::vector<Operation>> writes_;  // by command
