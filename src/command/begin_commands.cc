@@ -7,9 +7,11 @@
 #include "base/parse.h"
 #include "command/context.h"
 #include "command/errors.h"
+#include "command/notify.h"
 #include "command/open_transaction.h"
 #include "command/services.h"
 #include "command/table.h"
+#include "engine/store.h"
 
 namespace fluxkv::command {
 namespace {
@@ -54,7 +56,9 @@ void Begin(Context& c) {
   c.reply.Ok();
 }
 
-void AnswerConflict(Context& c, const std::string& reason) {
+// The reason is a copy: it may be the transaction's own.
+void AnswerConflict(Context& c, const std::string reason) {
+  c.txn.DependOn(c.services.database.store().stamp.load());  // it tells of somebody up to here
   CloseSessionTransaction(c.session, c.services);
   c.session.conflict_answered = true;
   c.reply.Error("CONFLICT " + reason);
@@ -72,7 +76,8 @@ void Commit(Context& c) {
   c.txn.DependOn(open.txn.depends_on());
   c.loop.stats.transactions_committed.Add(1);
   c.reply.Integer(static_cast<int64_t>(open.txn.commit_stamp()));
-  c.loop.events = std::move(open.events);  // dispatch sends them
+  c.loop.events = std::move(open.events);
+  SendEvents(c.services, c.loop);
   for (const PendingMessage& message : open.messages) {
     c.services.pubsub.Publish(message.channel, message.payload, message.shard,
                               StampOfMessage(session, c.loop));
@@ -90,12 +95,12 @@ void Rollback(Context& c) {
   c.reply.Ok();
 }
 
-constexpr uint32_t kBeginFlags = kNoScript | kNoMulti | kFast;
+constexpr uint32_t kBeginFlags = kNoScript | kNoMulti;
 
 constexpr Command kRows[] = {
     {.name = "begin",
      .arity = -1,
-     .flags = kBeginFlags,
+     .flags = kBeginFlags | kFast,
      .group = Group::kTransactions,
      .acl = kAclTransaction,
      .summary = "Opens an interactive transaction: BEGIN [SERIALIZABLE|SNAPSHOT] [READONLY].",

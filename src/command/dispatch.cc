@@ -87,6 +87,8 @@ std::unique_ptr<Parked> Dispatcher::Run(Session& session, Arguments arguments,
   info.commands.store(info.commands.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   std::unique_ptr<Parked> parked;
   loop_.txn.ForgetDependencies();
+  if (session.open != nullptr) [[unlikely]]
+    EndIfTooOld(session, services_, loop_);
   if (Admit(session, command, arguments, reply)) {
     parked = Call(session, *command, arguments, reply);
   } else {
@@ -203,7 +205,7 @@ std::string Dispatcher::MakeRoom(const Session& session, const Command& command,
       for (const std::string& argument : queued.arguments) bytes += RoomOf(argument);
     }
   } else if (session.open != nullptr) {
-    bytes = session.open->held_bytes();
+    bytes = session.open->txn.write_bytes();
   } else if (arguments.size() > kFewArguments) {
     for (std::string_view argument : arguments) bytes += RoomOf(argument);
   }
@@ -348,8 +350,6 @@ void Dispatcher::ExecuteInTransaction(Context& context) {
 }
 
 void Dispatcher::TendTransaction(Session& session) {
-  if (session.open == nullptr) [[likely]]
-    return;
   command::TendTransaction(session, services_, loop_);
 }
 

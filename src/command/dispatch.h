@@ -1,7 +1,8 @@
 // From a parsed request to its reply: find the row, run the ordered checks, run the handler in the
 // transaction that its scope asks for, commit, send keyspace events, keep statistics.
 //
-// Order of the checks (as Redis's processCommand): known, arity, authentication, allowed in MULTI,
+// Order of the checks (as Redis's processCommand): known, arity, authentication, allowed in MULTI
+// and between BEGIN and COMMIT,
 // memory, a log that has failed, subscribed mode, MULTI queueing. Pause and a log without room are
 // asked by the connection before it calls Run (MustPause, MustWaitForLog).
 // Threads: a Dispatcher is a loop's own.

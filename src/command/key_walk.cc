@@ -9,6 +9,7 @@ namespace fluxkv::command {
 namespace {
 
 constexpr size_t kKeysPerClockRead = 32;
+constexpr size_t kBytesPerClockRead = 64 << 10;
 constexpr int64_t kSliceNs = 1'000'000;
 
 class ParkedWalk final : public Parked {
@@ -26,6 +27,7 @@ class ParkedWalk final : public Parked {
   }
   bool Step(Context& c) override {
     const bool is_own = own_.mode() == engine::Transaction::Mode::kSnapshot;
+    if (!is_own && EndedMeanwhile(c)) return true;
     engine::Transaction& txn = is_own ? own_ : c.session.open->txn;
     if (!walk_->Run(txn, kSliceNs)) return false;
     c.txn.DependOn(txn.depends_on());
@@ -37,6 +39,14 @@ class ParkedWalk final : public Parked {
   KeyWalk& walk() { return *walk_; }
 
  private:
+  // The walk takes as long as there are keys: the transaction may get too old.
+  static bool EndedMeanwhile(Context& c) {
+    EndIfTooOld(c.session, c.services, c.loop);
+    if (!c.session.open->over()) return false;
+    c.reply.Error(RefusedInTransaction(*c.session.open, *c.command));
+    return true;
+  }
+
   engine::Transaction own_;
   std::unique_ptr<KeyWalk> walk_;
 };
@@ -44,18 +54,22 @@ class ParkedWalk final : public Parked {
 }  // namespace
 
 bool KeyWalk::Run(engine::Transaction& txn, int64_t slice_ns) {
-  const int64_t stop_ns = slice_ns == 0 ? 0 : MonotonicNs() + slice_ns;
-  size_t seen = 0;
+  int64_t stop_ns = 0;  // counted from the first key on, so that each slice brings some
+  size_t seen = 0, bytes_seen = bytes();
   bool paused = false;
-  txn.WalkInterval(db_, left_, direction_,
-                   [&](std::string_view key, const engine::Version& version) {
-                     if (!See(key, version)) return false;
-                     if (stop_ns == 0 || ++seen % kKeysPerClockRead != 0) return true;
-                     if (MonotonicNs() < stop_ns) return true;
-                     LeaveOut(key);
-                     paused = true;
-                     return false;
-                   });
+  txn.WalkInterval(
+      db_, left_, direction_, [&](std::string_view key, const engine::Version& version) {
+        if (!See(key, version)) return false;
+        if (slice_ns == 0) return true;
+        if (stop_ns == 0) stop_ns = MonotonicNs() + slice_ns;
+        if (++seen % kKeysPerClockRead != 0 && bytes() - bytes_seen < kBytesPerClockRead)
+          return true;
+        bytes_seen = bytes();
+        if (MonotonicNs() < stop_ns) return true;
+        LeaveOut(key);
+        paused = true;
+        return false;
+      });
   return !paused;
 }
 

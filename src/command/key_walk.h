@@ -37,6 +37,8 @@ class KeyWalk {
   void Restart();
 
  protected:
+  // Of what it has kept for its answer: a slice ends by these too.
+  virtual size_t bytes() const { return 0; }
   // False when no more keys are wanted.
   virtual bool See(std::string_view key, const engine::Version& version) = 0;
   // Forgets what was seen.

@@ -8,12 +8,15 @@
 #include "command/services.h"
 #include "command/session.h"
 #include "command/table.h"
+#include "engine/store.h"
 
 namespace fluxkv::command {
 namespace {
 
+// After one was ended the collector has so long to free what it held, before the next goes.
+constexpr int64_t kEndsApartMs = 1000;
 // Old versions may take an eighth of the limit beyond it before who holds them is ended.
-constexpr uint64_t kOldVersionsShare = 8;
+constexpr int64_t kOldVersionsShare = 8;
 
 // What neither reads nor writes keys in the transaction, yet acts for the whole server or changes
 // what a transaction is.
@@ -29,13 +32,19 @@ bool MayFollowTheEnd(const Command& command) {
          (command.flags & kEndsTransaction) != 0;
 }
 
-bool HoldsTooMuch(const OpenTransaction& open, const Services& services) {
+bool HoldsTooMuch(const OpenTransaction& open, const Services& services, LoopState& loop) {
   const int64_t limit = services.config.settings().maxmemory_bytes.load(std::memory_order_relaxed);
   if (limit <= 0) return false;
-  const engine::EngineStats engine = services.database.stats();
-  const auto most = static_cast<uint64_t>(limit);
-  return engine.used_bytes + engine.garbage_bytes > most + most / kOldVersionsShare &&
-         engine.oldest_snapshot == open.txn.snapshot();
+  const engine::Handle::Scope in_epoch(loop.handle);
+  const engine::Store& store = services.database.store();
+  return store.used_bytes() + store.garbage_bytes() > limit + limit / kOldVersionsShare &&
+         store.snapshots.Oldest() == open.txn.snapshot();
+}
+
+void EndBecause(Session& session, LoopState& loop, std::string reason) {
+  session.open->End(std::move(reason));
+  loop.stats.transactions_ended.Add(1);
+  ShowTransactionMemory(session);
 }
 
 }  // namespace
@@ -60,9 +69,9 @@ std::string RefusedInTransaction(const OpenTransaction& open, const Command& com
 
 void OpenSessionTransaction(Session& session, Services& services,
                             std::unique_ptr<OpenTransaction> open) {
-  session.info->transaction_level.store(static_cast<uint32_t>(open->level),
-                                        std::memory_order_relaxed);
   session.info->transaction_began_ms.store(open->began_at_ms, std::memory_order_relaxed);
+  session.info->transaction_level.store(static_cast<uint32_t>(open->level),
+                                        std::memory_order_release);
   services.stats.open_transactions.fetch_add(1, std::memory_order_relaxed);
   session.open = std::move(open);
   ShowTransactionMemory(session);
@@ -82,20 +91,24 @@ void ShowTransactionMemory(Session& session) {
   session.info->transaction_bytes.store(bytes, std::memory_order_relaxed);
 }
 
-void TendTransaction(Session& session, Services& services, LoopState& loop) {
-  OpenTransaction& open = *session.open;
-  if (open.over() || session.parked != nullptr) return;
+void EndIfTooOld(Session& session, Services& services, LoopState& loop) {
+  if (session.open == nullptr || session.open->over()) return;
   const int64_t timeout_ms =
       services.config.settings().transaction_timeout_ms.load(std::memory_order_relaxed);
-  if (timeout_ms > 0 && services.clock.now_ms() - open.began_at_ms > timeout_ms) {
-    open.End("it was open for longer than transactions.timeout");
-  } else if (HoldsTooMuch(open, services)) {
-    open.End("snapshot too old: memory is short, and it holds the oldest versions");
-  } else {
+  if (timeout_ms > 0 && services.clock.now_ms() - session.open->began_at_ms > timeout_ms)
+    EndBecause(session, loop, "it was open for longer than transactions.timeout");
+}
+
+void TendTransaction(Session& session, Services& services, LoopState& loop) {
+  if (session.open == nullptr || session.parked != nullptr) return;  // its steps look themselves
+  EndIfTooOld(session, services, loop);
+  if (session.open->over() || !HoldsTooMuch(*session.open, services, loop)) return;
+  const int64_t now_ms = services.clock.now_ms();
+  std::atomic<int64_t>& last_end_ms = services.stats.transaction_ended_ms;
+  int64_t last_ms = last_end_ms.load();
+  if (now_ms - last_ms < kEndsApartMs || !last_end_ms.compare_exchange_strong(last_ms, now_ms))
     return;
-  }
-  loop.stats.transactions_ended.Add(1);
-  ShowTransactionMemory(session);
+  EndBecause(session, loop, "snapshot too old: memory is short, and it holds the oldest versions");
 }
 
 }  // namespace fluxkv::command

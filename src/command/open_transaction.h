@@ -50,7 +50,7 @@ struct OpenTransaction {
 
   bool over() const { return !over_because.empty(); }
   bool has_writes() const { return !over() && txn.writes() != 0; }
-  uint64_t held_bytes() const { return txn.held_bytes() + told_bytes; }
+  uint64_t held_bytes() const { return txn.write_bytes() + txn.note_bytes() + told_bytes; }
   void Tell(PendingEvent event) {
     told_bytes += sizeof event + event.event.size() + event.key.size();
     events.push_back(std::move(event));
@@ -82,8 +82,10 @@ void OpenSessionTransaction(Session& session, Services& services,
 void CloseSessionTransaction(Session& session, Services& services);
 // What ClientInfo shows of its memory.
 void ShowTransactionMemory(Session& session);
-// Ends it if it is too old, or holds old versions that keep the server over its memory limit.
-// Called now and then.
+// Ends the session's transaction, if it has one, when it was open for too long.
+void EndIfTooOld(Session& session, Services& services, LoopState& loop);
+// The same, or when it holds old versions that keep the server over its memory limit. Called now
+// and then, outside of an epoch.
 void TendTransaction(Session& session, Services& services, LoopState& loop);
 
 }  // namespace fluxkv::command

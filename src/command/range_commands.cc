@@ -128,6 +128,7 @@ class RangeWalk final : public KeyWalk {
     if (show_ != Show::kKeys) given_bulks_.Add(types::StringView(version).bytes());
     return true;
   }
+  size_t bytes() const override { return given_bulks_.bytes(); }
   void Forget() override {
     given_bulks_.Clear();
     given_ = 0;

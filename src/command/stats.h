@@ -93,7 +93,8 @@ struct ServerStats {
   std::atomic<uint64_t> peak_used_bytes{0};
   std::atomic<uint64_t> evicted_clients{0};
   std::atomic<uint64_t> acl_denied_auth{0};
-  std::atomic<uint64_t> open_transactions{0};  // that sessions have, those that are over too
+  std::atomic<int64_t> transaction_ended_ms{0};  // when the server last ended one for memory
+  std::atomic<uint64_t> open_transactions{0};    // that sessions have, those that are over too
   // instantaneous_* of INFO: sampled by the server every 100 ms.
   std::atomic<uint64_t> ops_per_second{0}, input_bytes_per_second{0}, output_bytes_per_second{0};
   // CONFIG RESETSTAT, on any thread: a counter that its loop is just adding to may stay.

@@ -65,13 +65,11 @@ void Conflicts::AddRange(TrackedTransaction* transaction, KeyRange range) {
   std::lock_guard lock(commit_mutex_);
   auto& ranges = transaction->ranges;
   for (const KeyRange& r : ranges) {
-    if (r.db == range.db &&
-        (r.whole || (!range.whole && r.low <= range.low && range.high <= r.high)))
-      return;
+    if (r.Covers(range)) return;
   }
   if (range.whole || ranges.size() >= kRangesPerTransactionMax) {
     std::erase_if(ranges, [&](const KeyRange& r) { return r.db == range.db; });
-    range.whole = true;
+    range = {.db = range.db, .whole = true, .low = {}, .high = {}};
   }
   ranges.push_back(std::move(range));
 }
@@ -84,8 +82,7 @@ void Conflicts::MarkRange(KeyRange range, Stamp position) {
 void Conflicts::MarkRangeLocked(KeyRange range, Stamp position) {
   if (live_.empty()) return;
   for (CommittedRange& c : committed_) {
-    if (c.range.db == range.db && c.range.whole == range.whole && c.range.low == range.low &&
-        c.range.high == range.high) {
+    if (c.range == range) {
       c.position = std::max(c.position, position);
       return;
     }

@@ -45,14 +45,22 @@
 
 namespace fluxkv::engine {
 
-// Keys of one database from `low` to `high`, both included; `whole` is the whole database.
+// Keys of one database from `low` to `high`, both included, or to the end; `whole` is the whole
+// database.
 struct KeyRange {
   uint32_t db = 0;
   bool whole = false;
   std::string low, high;
+  bool to_end = false;
   bool Holds(uint32_t in_db, std::string_view key) const {
-    return db == in_db && (whole || (low <= key && key <= high));
+    return db == in_db && (whole || (low <= key && (to_end || key <= high)));
   }
+  bool Covers(const KeyRange& other) const {
+    if (db != other.db) return false;
+    return whole ||
+           (!other.whole && low <= other.low && (to_end || (!other.to_end && other.high <= high)));
+  }
+  friend bool operator==(const KeyRange&, const KeyRange&) = default;
 };
 
 // The tracked side of a live read-write serializable transaction.

@@ -211,7 +211,8 @@ void Transaction::End() {
   whole_databases_.clear();
   new_roots_.clear();
   write_count_ = 0;
-  held_bytes_ = 0;
+  write_bytes_ = note_bytes_ = 0;
+  write_order_.clear();
   unrecorded_ = evicting_ = false;
   touched_ = nullptr;
   mode_ = Mode::kIdle;
@@ -276,9 +277,12 @@ const Version* Transaction::FindNewest(uint32_t db, const Key& key, Node** node)
 const Version* Transaction::FindAtSnapshot(uint32_t db, Keyspace* keyspace, const Key& key,
                                            Node** node) {
   if (leave_marks_) store_.conflicts.Mark(db, key.hash, snapshot_);
-  if (serializable_) {
+  const auto is_this = [&](const SnapshotRead& read) {
+    return read.hash == key.hash && read.db == db && read.key == key.bytes;
+  };
+  if (serializable_ && (snapshot_reads_.empty() || !is_this(snapshot_reads_.back()))) {
     snapshot_reads_.push_back({db, key.hash, std::string(key.bytes)});
-    held_bytes_ += sizeof(SnapshotRead) + key.bytes.size();
+    note_bytes_ += sizeof(SnapshotRead) + key.bytes.size();
   }
   *node = keyspace->index.Find(key);
   return *node == nullptr ? nullptr : VisibleAt(**node, snapshot_);
@@ -328,7 +332,7 @@ Transaction::Write& Transaction::AddWrite(Keyspace* keyspace, uint32_t db, const
   std::string_view bytes = key.bytes;
   if (mode_ == Mode::kSnapshot) {
     bytes = owned_keys_.emplace_back(key.bytes);
-    held_bytes_ += sizeof(Write) + sizeof(std::string) + key.bytes.size();
+    write_bytes_ += sizeof(Write) + sizeof(std::string) + key.bytes.size();
   }
   writes_.push_back({.keyspace = keyspace,
                      .db = db,
@@ -356,8 +360,8 @@ void Transaction::Put(uint32_t db, const Key& key, VersionPtr value) {
 
 void Transaction::HoldInstead(const Write& write, const Version* value) {
   if (mode_ != Mode::kSnapshot) return;
-  if (write.value != nullptr) held_bytes_ -= write.value->AllocatedBytes();
-  if (value != nullptr) held_bytes_ += value->AllocatedBytes();
+  if (write.value != nullptr) write_bytes_ -= write.value->AllocatedBytes();
+  if (value != nullptr) write_bytes_ += value->AllocatedBytes();
 }
 
 bool Transaction::Delete(uint32_t db, const Key& key) {

@@ -158,9 +158,10 @@ class Transaction {
   enum class Direction : uint8_t { kUp, kDown };
   bool WalkInterval(uint32_t db, const KeyInterval& interval, Direction direction,
                     const Visit& visit);
-  // Memory that a kSnapshot transaction holds besides the store's: its writes, and what it notes of
-  // its reads.
-  uint64_t held_bytes() const { return held_bytes_; }
+  // Memory that a kSnapshot transaction holds besides the store's: for its writes, and for what it
+  // notes of its reads.
+  uint64_t write_bytes() const { return write_bytes_; }
+  uint64_t note_bytes() const { return note_bytes_; }
 
   // ---- What callers of handlers use
   void BeginRead();
@@ -241,7 +242,7 @@ class Transaction {
   Keyspace* KeyspaceOf(uint32_t db);
   Write* FindWrite(const Keyspace* keyspace, const Key& key);
   Write& AddWrite(Keyspace* keyspace, uint32_t db, const Key& key);
-  // Counts in held_bytes_ that the write is to hold this value, or none, instead of its own.
+  // Counts in write_bytes_ that the write is to hold this value, or none, instead of its own.
   void HoldInstead(const Write& write, const Version* value);
   // Marks that a range is about to be read (conflict rule C4).
   void NoteRange(uint32_t db, const KeyInterval& interval);
@@ -249,8 +250,8 @@ class Transaction {
 
   // The version of a node met in a range: at the snapshot, or the newest in kExclusive.
   const Version* FindInRange(const Node& node);
-  // Those in the interval, in order of key.
-  std::vector<const Write*> OwnWrites(const Keyspace* keyspace, const KeyInterval& interval) const;
+  // Those in the interval, in order of key, as indexes in writes_; good until the next write.
+  std::span<const uint32_t> OwnWrites(const Keyspace* keyspace, const KeyInterval& interval);
   bool ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
                       std::vector<ScanEntry>* page, uint64_t* next);
 
@@ -266,6 +267,10 @@ class Transaction {
   void Install(bool ordered);
   void Uninstall();
   Stamp LeastOverwriterPi();
+  // For the reason of a conflict: what was read and overwritten with this pi, the written key that
+  // somebody read at or behind it.
+  std::string NameOfOverwritten(Stamp pi);
+  std::string NameOfRead(Stamp pi);
   bool PassesSafetyNet(Stamp* pi);
   void LinkHistory(Stamp stamp, Stamp pi, bool tracking);
   void PublishWrites(Stamp stamp);
@@ -297,7 +302,8 @@ class Transaction {
   uint32_t now_s_ = 0;
   int64_t now_ms_ = 0;
   uint64_t write_count_ = 0;
-  uint64_t held_bytes_ = 0;
+  uint64_t write_bytes_ = 0;
+  uint64_t note_bytes_ = 0;
   Stamp snapshot_ = 0;
   Stamp position_ = 0;  // kRead: what its marks say
   Stamp commit_stamp_ = 0;
@@ -306,6 +312,7 @@ class Transaction {
   std::optional<size_t> writer_slot_;  // of a snapshot that may write
   std::vector<Write> writes_;
   std::unordered_multimap<uint64_t, uint32_t> write_index_;  // by hash, once there are many writes
+  std::vector<uint32_t> write_order_;  // by keyspace and key, of those that were there at a walk
   std::vector<Read> reads_;
   std::vector<LatchKey> latch_keys_;  // declared keys
   std::vector<uint16_t> stripes_;     // latched, ascending

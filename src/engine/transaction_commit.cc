@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/check.h"
@@ -14,6 +16,12 @@
 #include "engine/transaction.h"
 
 namespace fluxkv::engine {
+
+namespace {
+std::string Quoted(std::string_view key) {
+  return "key '" + std::string(key.substr(0, 64)) + "'";
+}
+}  // namespace
 
 bool Transaction::Commit() {
   DCHECK(mode_ != Mode::kIdle);
@@ -51,9 +59,10 @@ std::unique_lock<std::mutex> Transaction::RebaseWatches() {
 bool Transaction::FinishWithoutWrites() {
   if (!serializable_) return true;
   std::lock_guard lock(store_.conflicts.commit_mutex());
-  if (LeastOverwriterPi() <= snapshot_) {
-    return Conflict(
-        "what this transaction read was overwritten by one that must come before its snapshot");
+  const Stamp pi = LeastOverwriterPi();
+  if (pi <= snapshot_) {
+    return Conflict(NameOfOverwritten(pi) +
+                    " was overwritten by one that must come before what was read");
   }
 #ifndef FLUXKV_PLANT_FORGET_READER_RANGES
   // The keys it read are marked already (FindAtSnapshot), its ranges were so only while it lived.
@@ -73,7 +82,7 @@ bool Transaction::FirstCommitter() {
     newest = nullptr;
 #endif
     if (newest != nullptr && newest->stamp() > snapshot_)
-      return Conflict("key '" + std::string(w.key.substr(0, 64)) + "' was written since");
+      return Conflict(Quoted(w.key) + " was written since");
   }
   return true;
 }
@@ -217,6 +226,28 @@ Stamp Transaction::LeastOverwriterPi() {
   return pi;
 }
 
+std::string Transaction::NameOfOverwritten(Stamp pi) {
+  for (const SnapshotRead& read : snapshot_reads_) {
+    const RootVersion* root = store_.RootAt(read.db, snapshot_);
+    const Node* node = root->keyspace->index.Find(Key(read.key, read.hash));
+    if (node != nullptr && OverwriterPi(node->head_ordered(), snapshot_) == pi)
+      return Quoted(read.key) + ", which was read,";
+    if (root->replaced_at.load(std::memory_order_acquire) == pi)
+      return "database " + std::to_string(read.db);
+  }
+  return "a range of keys that was read";
+}
+
+std::string Transaction::NameOfRead(Stamp pi) {
+  for (const Write& w : writes_) {
+    if (w.installed == nullptr) continue;
+    if (std::max(store_.conflicts.MarkOf(w.db, w.hash),
+                 store_.conflicts.RangeMarkOf(w.db, w.key)) >= pi)
+      return Quoted(w.key) + ", which it writes, was read since";
+  }
+  return "what it writes was read since";
+}
+
 bool Transaction::PassesSafetyNet(Stamp* pi) {
   *pi = LeastOverwriterPi();
 #ifdef FLUXKV_PLANT_SKIP_SAFETY_NET
@@ -228,12 +259,16 @@ bool Transaction::PassesSafetyNet(Stamp* pi) {
     eta = std::max(
         {eta, store_.conflicts.MarkOf(w.db, w.hash), store_.conflicts.RangeMarkOf(w.db, w.key)});
   }
+  if (*pi <= snapshot_) {
+    return Conflict(NameOfOverwritten(*pi) +
+                    " was overwritten by one that must come before what was read");
+  }
   if (*pi <= eta)
-    return Conflict(
-        "what this transaction read was overwritten, and what it writes was read since");
+    return Conflict(NameOfOverwritten(*pi) + " was overwritten, and " + NameOfRead(*pi));
 #ifndef FLUXKV_PLANT_IGNORE_READ_ONLY
   if (*pi != kStampPending && store_.conflicts.ReadOnlyReaches(*pi)) {
-    return Conflict("a read-only transaction has seen what overwrote this transaction's reads");
+    return Conflict(NameOfOverwritten(*pi) +
+                    " was overwritten, and a read-only transaction has seen that");
   }
 #endif
   return true;

@@ -1,6 +1,7 @@
 // Reads of many keys: ordered walks, pages in hash order, counts, a random key.
 
 #include <algorithm>
+#include <functional>
 
 #include "base/check.h"
 #include "base/hash.h"
@@ -20,6 +21,7 @@ constexpr size_t kPrefixKeysMax = 4096;
 // A page of SCAN gives up after so many pieces of the index that hold no live key.
 constexpr int kScanPiecesMax = 10;
 constexpr int kRandomTries = 32;
+constexpr size_t kNotedBytesMax = 256;  // of a range's bound
 
 // The first key behind all that begin with `prefix`; nullopt if there is none.
 std::optional<std::string> PrefixEnd(std::string_view prefix) {
@@ -42,11 +44,17 @@ KeyInterval KeyInterval::OfPrefix(std::string_view prefix) {
 
 void Transaction::NoteRange(uint32_t db, const KeyInterval& interval) {
   if (!serializable_ && !leave_marks_) return;
+  // Bounds may be as long as keys, and are kept for long: wider ones of bounded length do.
   KeyRange range{.db = db,
-                 .whole = !interval.high.has_value(),
-                 .low = interval.low,
-                 .high = interval.high.value_or("")};
-  if (range.whole) range.low.clear();
+                 .whole = interval.low.empty() && !interval.high,
+                 .low = interval.low.substr(0, kNotedBytesMax),
+                 .high = interval.high.value_or(""),
+                 .to_end = !interval.high};
+  if (range.high.size() > kNotedBytesMax) {
+    const std::optional<std::string> above = PrefixEnd(range.high.substr(0, kNotedBytesMax));
+    range.to_end = !above.has_value();
+    range.high = above.value_or("");
+  }
   if (serializable_) {
     store_.conflicts.AddRange(&tracked_->transaction, std::move(range));
   } else if (mode_ == Mode::kSnapshot) {
@@ -68,16 +76,33 @@ const Version* Transaction::FindInRange(const Node& node) {
   return VisibleAt(node, snapshot_);
 }
 
-std::vector<const Transaction::Write*> Transaction::OwnWrites(const Keyspace* keyspace,
-                                                              const KeyInterval& interval) const {
-  std::vector<const Write*> own;
-  for (const Write& w : writes_) {
-    if (w.keyspace == keyspace && w.key >= interval.low &&
-        (!interval.high || w.key < *interval.high))
-      own.push_back(&w);
-  }
-  std::sort(own.begin(), own.end(), [](const Write* a, const Write* b) { return a->key < b->key; });
-  return own;
+std::span<const uint32_t> Transaction::OwnWrites(const Keyspace* keyspace,
+                                                 const KeyInterval& interval) {
+  const auto before = [](const Keyspace* a, std::string_view key_a, const Keyspace* b,
+                         std::string_view key_b) {
+    return a != b ? std::less<>()(a, b) : key_a < key_b;
+  };
+  const auto in_order = [&](uint32_t a, uint32_t b) {
+    return before(writes_[a].keyspace, writes_[a].key, writes_[b].keyspace, writes_[b].key);
+  };
+  // Writes are added, never taken out.
+  const auto known = static_cast<ptrdiff_t>(write_order_.size());
+  for (size_t i = write_order_.size(); i < writes_.size(); ++i)
+    write_order_.push_back(static_cast<uint32_t>(i));
+  std::sort(write_order_.begin() + known, write_order_.end(), in_order);
+  std::inplace_merge(write_order_.begin(), write_order_.begin() + known, write_order_.end(),
+                     in_order);
+  const auto first_from = [&](std::string_view key) {
+    return std::partition_point(write_order_.begin(), write_order_.end(), [&](uint32_t i) {
+      return before(writes_[i].keyspace, writes_[i].key, keyspace, key);
+    });
+  };
+  const auto begin = first_from(interval.low);
+  const auto end = interval.high ? first_from(*interval.high)
+                                 : std::partition_point(begin, write_order_.end(), [&](uint32_t i) {
+                                     return writes_[i].keyspace == keyspace;
+                                   });
+  return {begin, std::max(begin, end)};
 }
 
 namespace {
@@ -124,19 +149,23 @@ bool Transaction::WalkInterval(uint32_t db, const KeyInterval& interval, Directi
   DCHECK(mode_ == Mode::kExclusive || mode_ == Mode::kSnapshot);
   Keyspace* keyspace = KeyspaceOf(db);
   NoteRange(db, interval);
-  std::vector<const Write*> own_writes = OwnWrites(keyspace, interval);
+  std::span<const uint32_t> own = OwnWrites(keyspace, interval);
   const bool up = direction == Direction::kUp;
-  if (!up) std::reverse(own_writes.begin(), own_writes.end());
-  auto own = own_writes.begin();
+  const auto next_own = [&]() -> const Write& { return writes_[up ? own.front() : own.back()]; };
+  const auto pass_own = [&] { own = up ? own.subspan(1) : own.first(own.size() - 1); };
   const auto visit_own = [&](const Write& w) {
     return !Visible(w.value.get()) || visit(w.key, *w.value);
   };
   const auto visit_node = [&](const Node& node) {
     const std::string_view key = node.key();
-    for (; own != own_writes.end() && (up ? (*own)->key < key : (*own)->key > key); ++own) {
-      if (!visit_own(**own)) return false;
+    for (; !own.empty() && (up ? next_own().key < key : next_own().key > key); pass_own()) {
+      if (!visit_own(next_own())) return false;
     }
-    if (own != own_writes.end() && (*own)->key == key) return visit_own(**own++);
+    if (!own.empty() && next_own().key == key) {
+      const Write& write = next_own();
+      pass_own();
+      return visit_own(write);
+    }
     const Version* version = FindInRange(node);
     if (Visible(version)) return visit(key, *version);
     NoteExpired(db, key, version);
@@ -145,8 +174,8 @@ bool Transaction::WalkInterval(uint32_t db, const KeyInterval& interval, Directi
   if (!(up ? VisitUp(keyspace->list, interval, visit_node)
            : VisitDown(keyspace->list, interval, visit_node)))
     return false;
-  for (; own != own_writes.end(); ++own) {
-    if (!visit_own(**own)) return false;
+  for (; !own.empty(); pass_own()) {
+    if (!visit_own(next_own())) return false;
   }
   return true;
 }
@@ -250,6 +279,7 @@ void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::stri
   Keyspace* keyspace = KeyspaceOf(db);
   NoteRange(db, {});
   std::vector<HashIndex::Entry> entries;
+  const uint64_t first = cursor;
   int pieces = 0;
   do {
     entries.clear();
@@ -263,15 +293,15 @@ void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::stri
         NoteExpired(db, e.node->key(), version);
       }
     }
-    for (const Write& w : writes_) {
-      const uint64_t scan_hash = ScanHash(w.hash);
-      if (w.keyspace == keyspace && scan_hash >= cursor && (*next == 0 || scan_hash < *next) &&
-          Visible(w.value.get())) {
-        page->push_back({w.key, w.value.get()});
-      }
-    }
     cursor = *next;
   } while (*next != 0 && page->size() < count && ++pieces < kScanPiecesMax);
+  for (const Write& w : writes_) {
+    const uint64_t scan_hash = ScanHash(w.hash);
+    if (w.keyspace == keyspace && scan_hash >= first && (*next == 0 || scan_hash < *next) &&
+        Visible(w.value.get())) {
+      page->push_back({w.key, w.value.get()});
+    }
+  }
 }
 
 }  // namespace fluxkv::engine

@@ -466,6 +466,7 @@ void Connection::CloseAfterOutput() {
   last_progress_ms_ = loop_.now_ms();
   session_.info->flags.fetch_or(command::kClientCloseSoon, kRelaxed);
   parked_.reset();
+  command::CloseSessionTransaction(session_, loop_.services());  // it runs nothing any more
   StopWaiting();
   UpdateReading();
   loop_.ScheduleFlush(*this);

@@ -77,7 +77,7 @@ TEST_CASE("range: a cursor goes on behind the last key, whatever came and went")
 }
 
 std::string RandomKey(std::mt19937_64& random) {
-  std::string key(random() % 4, '\0');
+  std::string key(random() % 7, '\0');
   for (char& byte : key) byte = "abc"[random() % 3];
   return key;
 }
@@ -95,7 +95,7 @@ TEST_CASE("range: random ranges against a model, with writes of a transaction am
   CommandHarness h;
   Model model, inside;
   bool open = false;
-  for (int round = 0; round < 6000; ++round) {
+  for (int round = 0; round < 8000; ++round) {
     Model& seen = open ? inside : model;
     const std::string key = RandomKey(random), value = std::to_string(round);
     switch (random() % 8) {
