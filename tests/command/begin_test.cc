@@ -318,7 +318,7 @@ TEST_CASE("begin: too old, and it is over until COMMIT or ROLLBACK") {
 
 TEST_CASE("begin: memory is short, and the oldest goes; others stay") {
   CommandHarness h;
-  h.Set("maxmemory", "8mb");
+  h.Set("maxmemory", "7mb");
   const std::string value(100000, 'x');
   for (int i = 0; i < 40; ++i) h.Run({"SET", std::to_string(i), value});
   h.Run({"BEGIN", "READONLY"}, 0);
