@@ -110,10 +110,11 @@ bench-memory: deps-test ## what a memory limit holds and costs, beside redis-ser
 	bench/memory.py $(BENCH)
 
 SOAK_SECONDS ?= 600
-soak: deps-test  ## memory limit under churn for SOAK_SECONDS (600), then a storm of expiring keys
+soak: deps-test  ## memory limit under churn for SOAK_SECONDS (600), a storm of expiring keys, a transaction held open
 	@$(MAKE) build/fluxkv build/bench/load
 	bench/memory.py --only accounting,limit --check --seconds $(SOAK_SECONDS)
 	bench/expiry_storm.py
+	bench/held_transaction.py
 
 clean:           ## remove build/
 	rm -rf build
