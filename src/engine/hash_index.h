@@ -47,7 +47,9 @@ class HashIndex {
  public:
   static constexpr size_t kSlots =
       (limits::kCacheLineBytes - sizeof(uint16_t)) / (sizeof(NodeRef) + sizeof(uint16_t));
-  static constexpr size_t kSpillBuckets = 3;
+  // With three, a sixth of the segments grew before they were full, because four neighbouring
+  // buckets were.
+  static constexpr size_t kSpillBuckets = 5;
   // The sizes of segments in cache lines, the header's included: what the allocator has classes
   // for.
   static constexpr std::array<size_t, 4> kSegmentLines = {16, 40, 80, 112};

@@ -43,12 +43,12 @@ namespace fluxkv::engine {
 
 class OrderedList {
  public:
-  // A block is 448 bytes, a class of the allocator's.
-  static constexpr size_t kEntries = (448 - 40) / sizeof(NodeRef);
+  // A block is 896 bytes, a class of the allocator's.
+  static constexpr size_t kEntries = (896 - 40) / sizeof(NodeRef);
   // An appended block leaves a little room, so that the first inserts do not split every block.
   static constexpr uint32_t kEntriesAppended = kEntries * 9 / 10;
   // Two neighbours with so many together become one, which has room for some inserts.
-  static constexpr uint32_t kEntriesMerged = kEntries * 3 / 4;
+  static constexpr uint32_t kEntriesMerged = kEntries * 15 / 16;
   static constexpr int kHeightMax = 12;
   static constexpr uint64_t kTowerOdds = 8;  // one block in so many reaches the next level
 
@@ -108,7 +108,7 @@ class OrderedList {
       entries[at].store(NodeRef(node), std::memory_order_release);
     }
   };
-  static_assert(sizeof(Block) == 448);
+  static_assert(sizeof(Block) == 896);
   static constexpr uint64_t kLatched = 1, kDead = 2, kVersionStep = 4;
 
   // The last block whose low bound is <= key, as the towers tell; it may be dead.
