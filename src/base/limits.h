@@ -32,7 +32,7 @@ inline constexpr size_t kBulkBytesUnauthenticatedMax = 16384;  // as Redis befor
 inline constexpr uint32_t kDatabasesMax = 65536;
 
 // Of the range of addresses that nodes lie in (base/memory.h), which all loops fill at once: with
-// less left nothing is let in that may make a key.
+// less left no command is let in that adds data.
 inline constexpr size_t kNodeBytesLeast = size_t{4} << 30;
 static_assert(kNodeBytesLeast > 3 * kKeyBytesMax);
 

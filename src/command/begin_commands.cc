@@ -87,7 +87,7 @@ void Commit(Context& c) {
 
 void Rollback(Context& c) {
   if (c.session.open != nullptr) {
-    c.loop.stats.transactions_rolled_back.Add(1);
+    if (!c.session.open->over()) c.loop.stats.transactions_rolled_back.Add(1);
     CloseSessionTransaction(c.session, c.services);
   } else if (!std::exchange(c.session.conflict_answered, false)) {
     return c.reply.Error("ERR ROLLBACK without BEGIN");

@@ -329,7 +329,7 @@ void Dispatcher::ExecuteInTransaction(Context& context) {
   resp::Output& output = context.reply.output();
   const size_t mark = output.Mark();
   context.command->handler(context);
-  if (context.session.open == nullptr) return SendEvents(services_, loop_);  // COMMIT, RESET
+  if (context.session.open == nullptr) return;  // COMMIT, which has told all, ROLLBACK, RESET
   OpenTransaction& open = *context.session.open;
   if (open.over()) return;
   open.adds_data |= (context.command->flags & kDenyOom) != 0;

@@ -17,7 +17,7 @@
 //     the head. Its own next pointers stay, so that a walker on upper levels can go on through it.
 // L5. A block is linked at level n only after every level below.
 // L6. A block that lost entries takes over those of the next one when they are few together: where
-//     keys come and go at random, blocks are about two thirds full.
+//     keys come and go at random, blocks are some six tenths full.
 // Latch order: block latch, then structure_mutex_. Who holds a block latch only tries for a second.
 //
 // Threads: Insert and Remove from any thread inside an epoch (the caller holds the key's latch);

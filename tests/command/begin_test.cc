@@ -146,6 +146,36 @@ TEST_CASE("begin: phantoms by RANGE, PREFIX, COUNTRANGE, KEYS, SCAN and DBSIZE c
   }
 }
 
+TEST_CASE("begin: ranges with an open end, and with long bounds, hold what they read and no more") {
+  const std::string deep = "p" + std::string(400, 'x');
+  struct Case {
+    Words reads;
+    bool conflicts;  // with a key p3 that comes
+  };
+  for (const Case& c : {Case{{"RANGE", "[p", "+"}, true},
+                        {{"RANGE", "-", "[p9"}, true},
+                        {{"RANGE", "[q", "+"}, false},
+                        {{"RANGE", "-", "[p2"}, false},
+                        {{"RANGE", "+", "[p", "REV"}, true},
+                        {{"RANGE", "[" + deep, "+"}, false},
+                        {{"RANGE", "[p", "[" + deep}, true},
+                        {{"PREFIX", deep}, false}}) {
+    CAPTURE(c.reads[1].substr(0, 5));
+    CAPTURE(c.reads[0]);
+    CommandHarness h;
+    h.Run({"MSET", "p1", "1", "x", "1"});
+    h.Run({"BEGIN"});
+    CHECK(!h.Run(c.reads).starts_with("(error)"));
+    h.Run({"SET", "mine", "0"});
+    // It comes before who reads what this one writes: pi and eta are of one commit.
+    h.Run({"BEGIN"}, 1);
+    h.Run({"GET", "mine"}, 1);
+    h.Run({"SET", "p3", "1"}, 1);
+    CHECK(h.Run({"COMMIT"}, 1).starts_with("(integer) "));
+    CHECK(h.Run({"COMMIT"}).starts_with(c.conflicts ? "(error) CONFLICT a range" : "(integer) "));
+  }
+}
+
 TEST_CASE("begin: COMMIT answers the stamp, without writes its snapshot's") {
   CommandHarness h;
   h.Run({"BEGIN"});
@@ -312,8 +342,9 @@ TEST_CASE("begin: too old, and it is over until COMMIT or ROLLBACK") {
                : "(error) CONFLICT it was open for longer than transactions.timeout"));
     CHECK(h.Run({"GET", "k"}) == "\"v\"");
   }
-  CHECK(h.Run({"INFO", "transactions"}).find("transactions_ended_by_server:2") !=
-        std::string::npos);
+  const std::string info = h.Run({"INFO", "transactions"});
+  CHECK(info.find("transactions_ended_by_server:2") != std::string::npos);
+  CHECK(info.find("transactions_rolled_back:0") != std::string::npos);
 }
 
 TEST_CASE("begin: memory is short, and the oldest goes; others stay") {
