@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/vectors.h"
 #include "engine/collector.h"
 #include "engine/store.h"
 
@@ -44,8 +45,9 @@ void Collector::BeginPass(bool look_at_held) {
     safe_seen_ = safe;
     held_for_log_ = false;
     garbage_.insert(garbage_.end(), held_.begin(), held_.end());
+    const size_t before = held_.size();
     held_.clear();
-    if (held_.capacity() > kHeldMany) held_ = {};
+    GiveBackRoom(&held_, before);
   }
   passed_at_ms_ = now_ms;
   before_pass_ = Given();
@@ -69,10 +71,11 @@ void Collector::Bury() {
     if (given.versions + given.keys > 0) passed_ = given;
   }
   if (buried_ < garbage_.size() / 2) return;
+  const size_t before = garbage_.size();
   garbage_.erase(garbage_.begin(), garbage_.begin() + static_cast<ptrdiff_t>(buried_));
   pass_end_ -= buried_;
   buried_ = 0;
-  if (garbage_.empty() && garbage_.capacity() > kHeldMany) garbage_ = {};
+  GiveBackRoom(&garbage_, before);
 }
 
 void Collector::BuryBatch() {

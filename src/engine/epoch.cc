@@ -1,6 +1,7 @@
 #include "engine/epoch.h"
 
 #include "base/check.h"
+#include "base/vectors.h"
 
 namespace fluxkv::engine {
 
@@ -98,13 +99,11 @@ void Reclaimer::Collect() {
     r.free(r.object);
   }
   retired_bytes_.store(retired_bytes() - freed_bytes, std::memory_order_relaxed);
-  if (first_ == retired_.size()) {
-    retired_.clear();
-    first_ = 0;
-  } else if (first_ > retired_.size() / 2) {
-    retired_.erase(retired_.begin(), retired_.begin() + static_cast<ptrdiff_t>(first_));
-    first_ = 0;
-  }
+  if (first_ <= retired_.size() / 2 && first_ < retired_.size()) return;
+  const size_t before = retired_.size();
+  retired_.erase(retired_.begin(), retired_.begin() + static_cast<ptrdiff_t>(first_));
+  first_ = 0;
+  GiveBackRoom(&retired_, before);
 }
 
 }  // namespace fluxkv::engine
