@@ -43,8 +43,9 @@ namespace fluxkv::engine {
 
 class OrderedList {
  public:
-  // A block is 896 bytes, a class of the allocator's.
-  static constexpr size_t kEntries = (896 - 40) / sizeof(NodeRef);
+  // Four blocks are a page: of many blocks that became few, those that are left hold few pages.
+  static constexpr size_t kBlockBytes = 1024;
+  static constexpr size_t kEntries = (kBlockBytes - 40) / sizeof(NodeRef);
   // An appended block leaves a little room, so that the first inserts do not split every block.
   static constexpr uint32_t kEntriesAppended = kEntries * 9 / 10;
   // Two neighbours with so many together become one, which has room for some inserts.
@@ -108,7 +109,7 @@ class OrderedList {
       entries[at].store(NodeRef(node), std::memory_order_release);
     }
   };
-  static_assert(sizeof(Block) == 896);
+  static_assert(sizeof(Block) == kBlockBytes);
   static constexpr uint64_t kLatched = 1, kDead = 2, kVersionStep = 4;
 
   // The last block whose low bound is <= key, as the towers tell; it may be dead.
