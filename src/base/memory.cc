@@ -1,7 +1,6 @@
 #include "base/memory.h"
 
 #ifdef FLUXKV_JEMALLOC
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -9,92 +8,49 @@
 #include <string>
 #include <vector>
 
-#include <sys/mman.h>
+#include "base/huge_range.h"
 
 namespace fluxkv {
 
 namespace {
 
-unsigned NewArena(extent_hooks_t* hooks) {
+unsigned NewArena() {
   unsigned arena = 0;
   size_t size = sizeof(arena);
-  if (mallctl("arenas.create", &arena, &size, hooks == nullptr ? nullptr : &hooks,
-              hooks == nullptr ? 0 : sizeof(hooks)) != 0)
-    std::abort();
+  if (mallctl("arenas.create", &arena, &size, nullptr, 0) != 0) std::abort();
   return arena;
 }
 
-// ---- Arenas on huge pages (jemalloc's manual, "arena.<i>.extent_hooks")
+// ---- Arenas on huge pages, each in a range (jemalloc's manual, "arena.<i>.extent_hooks")
 
-// Smaller extents, an arena's first ones, are on small pages: a server with few keys is small.
-constexpr size_t kHugeExtentLeast = size_t{4} << 20;
-constexpr size_t kHugePageBytes = size_t{2} << 20;
-
-// Without huge pages it is slower, and that is all.
-void AskForHugePages(void* extent, size_t size) {
-  if (size >= kHugeExtentLeast) static_cast<void>(madvise(extent, size, MADV_HUGEPAGE));
-}
-
-extent_hooks_t* DefaultHooks() {
-  static extent_hooks_t* const hooks = [] {
-    extent_hooks_t* found = nullptr;
-    size_t size = sizeof(found);
-    if (mallctl("arena.0.extent_hooks", &found, &size, nullptr, 0) != 0) std::abort();
-    return found;
-  }();
-  return hooks;
-}
-
-void* AllocateExtent(extent_hooks_t*, void* address, size_t size, size_t alignment, bool* zero,
-                     bool* commit, unsigned arena) {
-  extent_hooks_t* hooks = DefaultHooks();
-  void* extent = hooks->alloc(hooks, address, size, alignment, zero, commit, arena);
-  if (extent != nullptr) AskForHugePages(extent, size);
-  return extent;
-}
-
-unsigned NewPlaceArena() {
-  static extent_hooks_t hooks = [] {
-    extent_hooks_t own = *DefaultHooks();
-    own.alloc = AllocateExtent;
-    return own;
-  }();
-  return NewArena(&hooks);
-}
-
-// ---- The range of the nodes: its arena is given one extent behind the other and keeps them
-
-// The arena asks for steps that grow with it; larger ones than this would use up the range long
+// An arena asks for steps that grow with it; larger ones than this would use up its range long
 // before it is full.
-constexpr size_t kNodeStepMost = size_t{256} << 20;
+constexpr size_t kStepMost = size_t{256} << 20;
 
-struct NodeExtents {
-  std::mutex mutex;
-  // Where the next extent begins. Not at the beginning of the range, which means null. Written with
-  // the mutex held.
-  std::atomic<uintptr_t> next{kNodeRange + kHugePageBytes};
-  size_t left() const { return 2 * kNodeRange - next.load(std::memory_order_relaxed); }
+struct RangeHooks : extent_hooks_t {
+  HugeRange range;
 };
 
-NodeExtents& Extents() {
-  static NodeExtents extents;
-  return extents;
+HugeRange& RangeOf(extent_hooks_t* hooks) {
+  return static_cast<RangeHooks*>(hooks)->range;
 }
 
-void* AllocateNodeExtent(extent_hooks_t*, void* address, size_t size, size_t alignment, bool* zero,
-                         bool* commit, unsigned) {
-  if (size >= kHugeExtentLeast) alignment = std::max(alignment, kHugePageBytes);
-  NodeExtents& extents = Extents();
-  const std::lock_guard lock(extents.mutex);
-  const uintptr_t begin = (extents.next.load() + alignment - 1) & ~(alignment - 1);
-  auto* extent = reinterpret_cast<void*>(begin);
-  if (address != nullptr && address != extent) return nullptr;
-  if (begin >= 2 * kNodeRange || 2 * kNodeRange - begin < size) return nullptr;
-  if (mprotect(extent, size, PROT_READ | PROT_WRITE) != 0) return nullptr;
-  extents.next.store(begin + size);
-  AskForHugePages(extent, size);
-  *zero = *commit = true;
+void* AllocateExtent(extent_hooks_t* hooks, void* address, size_t size, size_t alignment,
+                     bool* zero, bool* commit, unsigned) {
+  void* extent = RangeOf(hooks).Allocate(address, size, alignment);
+  if (extent != nullptr) *zero = *commit = true;
   return extent;
+}
+
+bool TakePages(extent_hooks_t* hooks, void* extent, size_t, size_t offset, size_t length,
+               unsigned) {
+  RangeOf(hooks).Take(static_cast<char*>(extent) + offset, length);
+  return false;
+}
+
+bool GiveBackPages(extent_hooks_t* hooks, void* extent, size_t, size_t offset, size_t length,
+                   unsigned) {
+  return !RangeOf(hooks).GiveBack(static_cast<char*>(extent) + offset, length);
 }
 
 void Set(unsigned arena, const char* what, void* value, size_t size) {
@@ -109,29 +65,46 @@ size_t Figure(unsigned arena, const char* what) {
   return value;
 }
 
-unsigned NewNodeArena() {
-  if (!ReserveNodeRange()) {
-    std::fputs("no 64 GiB of addresses for the keys: is there a limit (ulimit -v)?\n", stderr);
+unsigned NewRangeArena(RangeHooks* hooks) {
+  if (!ReserveAddresses()) {
+    std::fprintf(stderr, "%s\n", kNoAddresses);
     std::abort();
   }
   // Given its hooks when it exists already, the arena keeps its books outside of the range.
-  const unsigned arena = NewArena(nullptr);
-  size_t step = kNodeStepMost;
+  const unsigned arena = NewArena();
+  size_t step = kStepMost;
   Set(arena, "retain_grow_limit", &step, sizeof(step));
-  static extent_hooks_t hooks = [] {
-    extent_hooks_t own = *DefaultHooks();
-    own.alloc = AllocateNodeExtent;
-    own.dalloc = nullptr;  // what it was given stays its own
-    own.destroy = nullptr;
-    return own;
-  }();
-  extent_hooks_t* wanted = &hooks;
+  extent_hooks_t* wanted = nullptr;
+  size_t size = sizeof(wanted);
+  if (mallctl("arena.0.extent_hooks", &wanted, &size, nullptr, 0) != 0) std::abort();
+  static_cast<extent_hooks_t&>(*hooks) = *wanted;
+  hooks->alloc = AllocateExtent;
+  hooks->dalloc = nullptr;  // what it was given stays its own
+  hooks->destroy = nullptr;
+  hooks->commit = TakePages;
+  hooks->decommit = GiveBackPages;
+  wanted = hooks;
   Set(arena, "extent_hooks", &wanted, sizeof(wanted));
   return arena;
 }
 
+RangeHooks& NodeHooks() {
+  static RangeHooks hooks;
+  return hooks;
+}
+
+RangeHooks& PlaceHooks() {
+  static RangeHooks hooks;
+  return hooks;
+}
+
 unsigned NodeArena() {
-  static const unsigned arena = NewNodeArena();
+  static const unsigned arena = NewRangeArena(&NodeHooks());
+  return arena;
+}
+
+unsigned PlaceArena() {
+  static const unsigned arena = NewRangeArena(&PlaceHooks());
   return arena;
 }
 
@@ -143,16 +116,9 @@ void* OrAbort(void* memory) {
 
 }  // namespace
 
-bool ReserveNodeRange() {
-  static const bool reserved = [] {
-    auto* wanted = reinterpret_cast<void*>(kNodeRange);
-    void* got = mmap(wanted, kNodeRange, PROT_NONE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (got == MAP_FAILED) return false;
-    if (got == wanted) return true;
-    munmap(got, kNodeRange);  // a kernel before 4.17, which takes the address as a wish
-    return false;
-  }();
+bool ReserveAddresses() {
+  static const bool reserved =
+      NodeHooks().range.Reserve(kNodeRange) && PlaceHooks().range.Reserve(0);
   return reserved;
 }
 
@@ -183,7 +149,7 @@ size_t FreeInNodeArenaOfLate() {
 }  // namespace
 
 bool NodeRangeHasLess(size_t bytes) {
-  const size_t left = Extents().left();
+  const size_t left = NodeHooks().range.left();
   if (left >= bytes) [[likely]]
     return false;
   return left + FreeInNodeArenaOfLate() < bytes;
@@ -193,7 +159,7 @@ void UseDataArena(size_t number) {
   static std::mutex mutex;
   static std::vector<unsigned> arenas;  // guarded by mutex
   const std::lock_guard lock(mutex);
-  while (arenas.size() <= number) arenas.push_back(NewArena(nullptr));
+  while (arenas.size() <= number) arenas.push_back(NewArena());
   unsigned arena = arenas[number];
   if (mallctl("thread.arena", nullptr, nullptr, &arena, sizeof(arena)) != 0) std::abort();
 }
@@ -209,8 +175,13 @@ void* AllocateNode(size_t size) {
 }
 
 void* AllocatePlace(size_t size, size_t alignment) {
-  static const int flags = MALLOCX_ARENA(NewPlaceArena()) | MALLOCX_TCACHE_NONE;
+  static const int flags = MALLOCX_ARENA(PlaceArena()) | MALLOCX_TCACHE_NONE;
   return OrAbort(mallocx(size, alignment <= 16 ? flags : flags | MALLOCX_ALIGN(alignment)));
+}
+
+void* AllocateBooks(size_t size) {
+  // Past the thread's cache, which would hand it on as a version's memory.
+  return OrAbort(mallocx(size, MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE));
 }
 
 }  // namespace fluxkv

@@ -2,12 +2,13 @@
 // and not what was asked for.
 //
 // What holds a key's place lives longer than its versions, which every overwrite replaces, and
-// comes from arenas of its own, on huge pages: one for nodes, which live as long as their key, one
-// for the segments and blocks of index and list, which outlive many keys. Versions come from the
-// arenas of the event loops, one each, on small pages: they come and go, and a huge page of which
-// a part was given back is paid for whole (measured after a churn in 255 MB of data: 303 MB
-// resident with versions on huge pages, 287 without; CPU a request the same within the noise).
-// Whatever other threads allocate is in jemalloc's first arena. So each leaves whole ranges behind
+// comes from arenas of its own, on huge pages (huge_range.h): one for nodes, which live as long as
+// their key, one for the segments and blocks of index and list, which outlive many keys. Versions
+// come from the arenas of the event loops, one each, on small pages: they come and go, and a huge
+// page of which a part was given back is paid for whole (measured after a churn in 255 MB of data:
+// 303 MB resident with versions on huge pages, 287 without; CPU a request the same within the
+// noise). Whatever other threads allocate is in jemalloc's first arena, and with it books: what is
+// kept of keys beside nodes and versions, whoever allocates it. So each leaves whole ranges behind
 // when it goes, and not holes between others that stay.
 //
 // Nodes lie in one range of addresses, so that index, list and eviction policy name a node by four
@@ -25,6 +26,8 @@
 
 #ifdef FLUXKV_JEMALLOC
 #include <jemalloc/jemalloc.h>
+
+#include "base/huge_range.h"
 #endif
 
 namespace fluxkv {
@@ -57,15 +60,19 @@ inline void Free(void* memory, size_t size) {
 #endif
 }
 
-// The same for nodes, and for index and list; FreePlace is for both. `alignment` is a power of two.
+inline constexpr const char* kNoAddresses =
+    "no 128 GiB of addresses for the keys: is there a limit (ulimit -v)?";
+
+// The same for nodes, for index and list, and for books; FreePlace is for all three. `alignment` is
+// a power of two.
 #ifdef FLUXKV_JEMALLOC
 // The range of the nodes. Low addresses are free on Linux: programs, heaps and stacks are far above
 // or within the first gigabytes; and they exist where addresses have 39 bits alone.
-inline constexpr int kNodeRangeBits = 36;
-inline constexpr uintptr_t kNodeRange = uintptr_t{1} << kNodeRangeBits;  // and as many bytes
+inline constexpr int kNodeRangeBits = HugeRange::kBits;
+inline constexpr uintptr_t kNodeRange = HugeRange::kBytes;  // and as many bytes
 inline constexpr int kNodeAlignmentBits = 4;
-// False if the range cannot be had (`ulimit -v`). Without it the first AllocateNode aborts.
-[[nodiscard]] bool ReserveNodeRange();
+// False if the ranges cannot be had. Without them the first AllocateNode aborts.
+[[nodiscard]] bool ReserveAddresses();
 // True when so many bytes more of nodes may not find room in the range, as far as is known (what
 // was freed or used counts after ten milliseconds).
 bool NodeRangeHasLess(size_t bytes);
@@ -83,12 +90,13 @@ static_assert(kNodeRangeBits - kNodeAlignmentBits == 32);
 void UseDataArena(size_t number);
 void* AllocateNode(size_t size);
 void* AllocatePlace(size_t size, size_t alignment = 16);
+void* AllocateBooks(size_t size);
 inline void FreePlace(void* memory, size_t size) {
   sdallocx(memory, size, MALLOCX_TCACHE_NONE);
 }
 #else
 // Sanitizers watch their own allocator's memory: there a node is named by its whole address.
-[[nodiscard]] inline bool ReserveNodeRange() {
+[[nodiscard]] inline bool ReserveAddresses() {
   return true;
 }
 inline bool NodeRangeHasLess(size_t) {
@@ -111,6 +119,9 @@ inline void* AllocatePlace(size_t size, size_t alignment = 16) {
     std::abort();
   return memory;
 }
+inline void* AllocateBooks(size_t size) {
+  return Allocate(size);
+}
 inline void FreePlace(void* memory, size_t size) {
   Free(memory, size);
 }
@@ -126,6 +137,19 @@ struct InPlaceArena {
   static void operator delete(void* memory, size_t size, std::align_val_t) {
     FreePlace(memory, size);
   }
+};
+
+// For containers of books.
+template <class T>
+struct BooksAllocator {
+  using value_type = T;
+  static_assert(alignof(T) <= 16);
+  BooksAllocator() = default;
+  template <class U>
+  BooksAllocator(const BooksAllocator<U>&) {}
+  T* allocate(size_t n) { return static_cast<T*>(AllocateBooks(n * sizeof(T))); }
+  void deallocate(T* memory, size_t n) { FreePlace(memory, n * sizeof(T)); }
+  friend bool operator==(BooksAllocator, BooksAllocator) { return true; }
 };
 
 }  // namespace fluxkv

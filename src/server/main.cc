@@ -280,8 +280,7 @@ int Main(const std::vector<std::string>& arguments) {
     std::printf("the configuration is good\n");
     return 0;
   }
-  if (!ReserveNodeRange())
-    return Fail("no 64 GiB of addresses for the keys: is there a limit (ulimit -v)?");
+  if (!ReserveAddresses()) return Fail(kNoAddresses);
   return Run(*config.value(), notes);
 }
 

@@ -52,7 +52,7 @@ TEST_CASE("memory: a node's bits tell its address, whatever its size and thread"
 
 #ifdef FLUXKV_JEMALLOC
 TEST_CASE("memory: the range of the nodes tells when it is nearly full, and when no longer") {
-  REQUIRE(ReserveNodeRange());
+  REQUIRE(ReserveAddresses());
   CHECK(!NodeRangeHasLess(size_t{1} << 30));
   CHECK(NodeRangeHasLess(kNodeRange));
   // Addresses alone: none of these pages is touched.

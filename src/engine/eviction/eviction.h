@@ -36,13 +36,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/limits.h"
 #include "engine/eviction/access.h"
+#include "engine/eviction/books.h"
 #include "engine/eviction/policy.h"
 #include "engine/eviction/tick_times.h"
 #include "engine/eviction/void_entries.h"
@@ -136,8 +136,8 @@ class Eviction {
   Latch latch_;  // guards what follows
   VoidEntries voids_;
   std::unique_ptr<Policy> policy_;
-  std::deque<Event> unfiled_;  // filed events that were read and not acted on yet
-  std::vector<Event> read_;    // scratch
+  books::Deque<Event> unfiled_;  // filed events that were read and not acted on yet
+  std::vector<Event> read_;      // scratch
   TickTimes times_;
   uint32_t decay_minutes_ = 1;
   uint32_t decayed_until_ = 0;  // in decay times since 1970
@@ -150,7 +150,7 @@ class Eviction {
 struct Eviction::Former {
   std::unique_ptr<Policy> policy;
   VoidEntries voids;
-  std::deque<Event> unfiled;
+  books::Deque<Event> unfiled;
 };
 
 // The lock on a policy, with the events of all threads read. Requires: V4.

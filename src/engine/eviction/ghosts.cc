@@ -16,12 +16,12 @@ size_t Ghosts::SegmentOf(uint32_t fingerprint) const {
 namespace {
 // Vectors that grow by a quarter and give back what they had when they were longer: lists shrink
 // and grow against each other for ever.
-void Append(std::vector<uint32_t>* ghosts, uint32_t fingerprint) {
+void Append(books::Vector<uint32_t>* ghosts, uint32_t fingerprint) {
   if (ghosts->size() == ghosts->capacity()) ghosts->reserve(ghosts->size() * 5 / 4 + 8);
   ghosts->push_back(fingerprint);
 }
 
-void Erase(std::vector<uint32_t>* ghosts, std::vector<uint32_t>::iterator at) {
+void Erase(books::Vector<uint32_t>* ghosts, books::Vector<uint32_t>::iterator at) {
   ghosts->erase(at);
   if (ghosts->capacity() > ghosts->size() * 2 + 16) ghosts->shrink_to_fit();
 }
@@ -35,7 +35,7 @@ void Ghosts::Add(List list, uint32_t fingerprint) {
 
 std::optional<Ghosts::List> Ghosts::Take(uint32_t fingerprint) {
   for (const List list : {kOnce, kAgain}) {
-    std::vector<uint32_t>& ghosts = segments_[SegmentOf(fingerprint)][list];
+    books::Vector<uint32_t>& ghosts = segments_[SegmentOf(fingerprint)][list];
     auto it = std::find(ghosts.begin(), ghosts.end(), fingerprint);
     if (it == ghosts.end()) continue;
     Erase(&ghosts, it);
@@ -48,7 +48,7 @@ std::optional<Ghosts::List> Ghosts::Take(uint32_t fingerprint) {
 bool Ghosts::DropOldest(List list, uint32_t near) {
   const size_t first = SegmentOf(near);
   for (size_t i = 0; i < std::min(kSegmentsTried, segments_.size()); ++i) {
-    std::vector<uint32_t>& ghosts = segments_[(first + i) % segments_.size()][list];
+    books::Vector<uint32_t>& ghosts = segments_[(first + i) % segments_.size()][list];
     if (ghosts.empty()) continue;
 #ifdef FLUXKV_PLANT_EVICTION_DROP_YOUNGEST_GHOST
     Erase(&ghosts, ghosts.end() - 1);
@@ -66,9 +66,9 @@ void Ghosts::SplitNext() {
   const size_t split = added - std::bit_floor(added);
   segments_.emplace_back();
   for (const List list : {kOnce, kAgain}) {
-    std::vector<uint32_t>& ghosts = segments_[split][list];
-    std::vector<uint32_t>& moved = segments_[added][list];
-    std::vector<uint32_t> kept;
+    books::Vector<uint32_t>& ghosts = segments_[split][list];
+    books::Vector<uint32_t>& moved = segments_[added][list];
+    books::Vector<uint32_t> kept;
     for (const uint32_t ghost : ghosts) Append(SegmentOf(ghost) == split ? &kept : &moved, ghost);
     ghosts = std::move(kept);
   }

@@ -20,7 +20,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
+
+#include "engine/eviction/books.h"
 
 namespace fluxkv::engine {
 
@@ -40,13 +41,13 @@ class Ghosts {
   size_t allocated_bytes() const;
 
  private:
-  using Segment = std::array<std::vector<uint32_t>, 2>;
+  using Segment = std::array<books::Vector<uint32_t>, 2>;
   static constexpr size_t kSegmentsTried = 64;
 
   size_t SegmentOf(uint32_t fingerprint) const;
   void SplitNext();
 
-  std::vector<Segment> segments_ = std::vector<Segment>(1);
+  books::Vector<Segment> segments_ = books::Vector<Segment>(1);
   std::array<size_t, 2> sizes_{};
 };
 

@@ -10,7 +10,7 @@ namespace fluxkv::engine {
 namespace {
 constexpr size_t kPrefetch = 8;  // nodes asked for ahead of the one that is looked at
 
-void PrefetchAhead(const std::deque<Entry>& entries, size_t i) {
+void PrefetchAhead(const books::Deque<Entry>& entries, size_t i) {
   if (i + kPrefetch < entries.size()) __builtin_prefetch(entries[i + kPrefetch].node());
 }
 }  // namespace
@@ -48,7 +48,7 @@ void LazyQueue::Place(Entry entry, uint64_t key) {
   auto bucket = std::prev(buckets_.upper_bound(key));
   if (bucket->second.size() >= kBucketMax) {
     if (std::next(bucket) == buckets_.end() && key >= highest_) {
-      bucket = buckets_.emplace(key, std::deque<Entry>());  // the newest is full: the next begins
+      bucket = buckets_.emplace(key, Bucket());  // the newest is full: the next begins
     } else if (MaySplit(bucket->second.size())) {
       Split(bucket);
       bucket = std::prev(buckets_.upper_bound(key));
@@ -97,7 +97,7 @@ std::optional<LazyQueue::Item> LazyQueue::Pop() {
 // enough, it has those to choose from.
 size_t LazyQueue::OpenFirstBucket() {
   auto first = buckets_.begin();
-  const std::deque<Entry> entries = std::move(first->second);
+  const Bucket entries = std::move(first->second);
   if (sweeping_ == first) ++*sweeping_;
   buckets_.erase(first);
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -121,14 +121,14 @@ void LazyQueue::SpillFront() {
   Sort(&items);
   const size_t kept = kFrontMax / 2;
   // What is kept must be before the horizon, what is not behind it.
-  if (items[kept].key < Horizon()) buckets_.emplace(items[kept].key, std::deque<Entry>());
+  if (items[kept].key < Horizon()) buckets_.emplace(items[kept].key, Bucket());
   front_.assign(items.begin(), items.begin() + kept);
   for (size_t i = kept; i < items.size(); ++i) Place(items[i].entry, items[i].key);
 }
 
 // Two buckets of a full one, by the keys that the nodes have now.
 void LazyQueue::Split(Buckets::iterator bucket) {
-  const std::deque<Entry> entries = std::move(bucket->second);
+  const Bucket entries = std::move(bucket->second);
   bucket->second.clear();
   std::vector<Item> items;
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -143,7 +143,7 @@ void LazyQueue::Split(Buckets::iterator bucket) {
   const auto next = std::next(bucket);
   uint64_t middle = items[half].key;
   if (next != buckets_.end()) middle = std::min(middle, next->first);
-  std::deque<Entry> upper;
+  Bucket upper;
   for (size_t i = 0; i < items.size(); ++i)
     (i < half ? bucket->second : upper).push_back(items[i].entry);
   buckets_.emplace_hint(next, std::max(middle, bucket->first), std::move(upper));
@@ -171,14 +171,14 @@ bool LazyQueue::Sweep(size_t budget, bool look) {
 // Whether what is left of a bucket was added to the one before it (L1 holds).
 bool LazyQueue::JoinBefore(Buckets::iterator bucket) {
   if (bucket == buckets_.begin()) return false;
-  std::deque<Entry>& before = std::prev(bucket)->second;
+  Bucket& before = std::prev(bucket)->second;
   if (before.size() + bucket->second.size() > kBucketMax / 2) return false;
   before.insert(before.end(), bucket->second.begin(), bucket->second.end());
   return true;
 }
 
-void LazyQueue::SweepBucket(std::deque<Entry>& bucket, bool look) {
-  std::deque<Entry> kept;
+void LazyQueue::SweepBucket(Bucket& bucket, bool look) {
+  Bucket kept;
   for (size_t i = 0; i < bucket.size(); ++i) {
     if (look) PrefetchAhead(bucket, i);
     const bool stays = look ? LookOrStray(bucket[i]).has_value() : !voids_.Take(bucket[i]);

@@ -29,11 +29,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <map>
 #include <optional>
 #include <vector>
 
+#include "engine/eviction/books.h"
 #include "engine/eviction/entry.h"
 #include "engine/eviction/void_entries.h"
 
@@ -81,7 +80,8 @@ class LazyQueue {
 
  private:
   // Several buckets may have one start: first filed, first opened.
-  using Buckets = std::multimap<uint64_t, std::deque<Entry>>;
+  using Bucket = books::Deque<Entry>;
+  using Buckets = books::Multimap<uint64_t, Bucket>;
   static bool Later(const Item& a, const Item& b) {
     return a.key != b.key ? a.key > b.key : a.filed > b.filed;
   }
@@ -99,7 +99,7 @@ class LazyQueue {
   std::optional<uint64_t> Look(Entry entry);
   // The same, and what does not belong here goes to strays_.
   std::optional<uint64_t> LookOrStray(Entry entry);
-  void SweepBucket(std::deque<Entry>& bucket, bool look);
+  void SweepBucket(Bucket& bucket, bool look);
   bool JoinBefore(Buckets::iterator bucket);
 
   VoidEntries& voids_;

@@ -6,8 +6,7 @@
 // Threads: under the lock of Eviction.
 #pragma once
 
-#include <deque>
-
+#include "engine/eviction/books.h"
 #include "engine/eviction/policy.h"
 
 namespace fluxkv::engine {
@@ -29,7 +28,7 @@ class RandomPolicy : public Policy {
   static constexpr size_t kLooksMax = 4096;
   void TakeOut(size_t at);
 
-  std::deque<Entry> entries_;
+  books::Deque<Entry> entries_;
   size_t swept_ = 0;
   uint64_t random_ = 0x9e3779b97f4a7c15ULL;
 };

@@ -44,7 +44,7 @@ void TtlPolicy::Put(const Item& item) {
     node.key() = item;
     bucket = buckets_.insert(std::move(node)).position;
   }
-  std::vector<Item>& items = bucket->second;
+  Items& items = bucket->second;
   bytes_ -= BytesOf(items);
   items.push_back(item);
   bytes_ += BytesOf(items);
@@ -56,7 +56,7 @@ void TtlPolicy::Put(const Item& item) {
   const auto upper =
       std::partition(items.begin(), items.end(), [&](const Item& i) { return i < start; });
   if (upper == items.begin()) return;
-  bytes_ += BytesOf(buckets_.emplace(start, std::vector<Item>(upper, items.end())).first->second);
+  bytes_ += BytesOf(buckets_.emplace(start, Items(upper, items.end())).first->second);
   bytes_ -= BytesOf(items);
   items.erase(upper, items.end());
   items.shrink_to_fit();  // with rising deadlines nothing more comes here
@@ -66,7 +66,7 @@ void TtlPolicy::Put(const Item& item) {
 bool TtlPolicy::TakeOut(const Item& item) {
   if (buckets_.empty()) return false;
   auto bucket = BucketOf(item);
-  std::vector<Item>& items = bucket->second;
+  Items& items = bucket->second;
   auto it = std::find(items.begin(), items.end(), item);
   if (it == items.end()) return false;
   *it = items.back();
@@ -81,7 +81,7 @@ bool TtlPolicy::TakeOut(const Item& item) {
 
 std::optional<Victim> TtlPolicy::Pick() {
   for (size_t looks = 0; looks < kLooksMax && !buckets_.empty(); ++looks) {
-    const std::vector<Item>& items = buckets_.begin()->second;
+    const Items& items = buckets_.begin()->second;
 #ifdef FLUXKV_PLANT_EVICTION_ANY_DEADLINE
     const Item first = items.front();
 #else
@@ -100,7 +100,7 @@ bool TtlPolicy::Sweep(size_t budget, bool) {
       swept_ = bucket->first;
       return false;
     }
-    std::vector<Item>& items = bucket->second;
+    Items& items = bucket->second;
     budget -= std::min(budget, items.size());
     size_ -= std::erase_if(items, [&](const Item& item) { return voids_.Take(item.entry); });
     if (items.empty()) {
@@ -114,7 +114,7 @@ bool TtlPolicy::Sweep(size_t budget, bool) {
   return true;
 }
 
-size_t TtlPolicy::BytesOf(const std::vector<Item>& items) {
+size_t TtlPolicy::BytesOf(const Items& items) {
   return AllocatedBytes(items.capacity() * sizeof(Item)) +
          AllocatedBytes(4 * sizeof(void*) + sizeof(Buckets::value_type));
 }

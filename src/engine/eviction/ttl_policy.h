@@ -13,10 +13,9 @@
 #pragma once
 
 #include <compare>
-#include <map>
 #include <optional>
-#include <vector>
 
+#include "engine/eviction/books.h"
 #include "engine/eviction/policy.h"
 
 namespace fluxkv::engine {
@@ -47,15 +46,16 @@ class TtlPolicy : public Policy {
     }
     friend bool operator==(const Item& a, const Item& b) = default;
   };
-  using Buckets = std::map<Item, std::vector<Item>>;
+  using Items = books::Vector<Item>;
+  using Buckets = books::Map<Item, Items>;
 
   Buckets::iterator BucketOf(const Item& item);  // Requires: there are buckets
   void Put(const Item& item);
   bool TakeOut(const Item& item);
-  static size_t BytesOf(const std::vector<Item>& items);
+  static size_t BytesOf(const Items& items);
 
   Buckets buckets_;  // none is empty
-  std::map<Item, size_t> early_;
+  books::Map<Item, size_t> early_;
   size_t early_count_ = 0;
   size_t size_ = 0;
   size_t bytes_ = 0;           // that the buckets take

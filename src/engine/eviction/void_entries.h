@@ -23,9 +23,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
-#include <vector>
 
+#include "engine/eviction/books.h"
 #include "engine/eviction/entry.h"
 
 namespace fluxkv::engine {
@@ -65,13 +64,13 @@ class VoidEntries {
   Space& At(SpaceNumber space);
   bool UseUp(Entry entry);
 
-  using Map = std::unordered_map<Entry, uint32_t>;
+  using Map = books::UnorderedMap<Entry, uint32_t>;
   Map& ShardOf(Entry entry) { return shards_[std::hash<Entry>()(entry) >> 56]; }
 
   std::array<Map, kShards> shards_;  // how many entries of a value are void; never 0
   size_t void_count_ = 0;            // the sum over shards_
   size_t pending_ = 0;               // void ones of spaces in use, all entries of dropped ones
-  std::vector<Space> spaces_;
+  books::Vector<Space> spaces_;
 };
 
 }  // namespace fluxkv::engine
