@@ -4,9 +4,12 @@
 
 #include <sys/mman.h>
 
+#include "base/check.h"
+
 namespace fluxkv {
 
 bool HugeRange::Reserve(uintptr_t wanted) {
+  CHECK(wanted % kBlockBytes == 0);
   auto* const at = reinterpret_cast<void*>(wanted);
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   // Room for the begin to be moved up to a block's.
@@ -17,9 +20,9 @@ bool HugeRange::Reserve(uintptr_t wanted) {
     munmap(got, size);
     return false;
   }
+  static_cast<void>(madvise(got, size, MADV_NOHUGEPAGE));  // H4
   begin_ = (reinterpret_cast<uintptr_t>(got) + kBlockBytes - 1) & ~(kBlockBytes - 1);
-  // Not at the begin itself: an address that means nothing must exist.
-  next_.store(begin_ + kBlockBytes);
+  used_.store(kBlockBytes);  // not from the begin itself on: an address that means nothing must be
   return true;
 }
 
@@ -27,57 +30,101 @@ void* HugeRange::Allocate(void* wanted, size_t size, size_t alignment) {
   const bool large = size >= kLargeExtent;
   if (large) alignment = std::max(alignment, kBlockBytes);
   const std::lock_guard lock(mutex_);
-  const uintptr_t begin = (next_.load() + alignment - 1) & ~(alignment - 1), end = begin_ + kBytes;
-  auto* const extent = reinterpret_cast<void*>(begin);
+  const uintptr_t next = (begin_ + used_.load() + alignment - 1) & ~(alignment - 1);
+  const size_t before = next - begin_;
+  auto* const extent = reinterpret_cast<void*>(next);
   if (wanted != nullptr && wanted != extent) return nullptr;
-  if (begin >= end || end - begin < size) return nullptr;
+  if (before >= kBytes || kBytes - before < size) return nullptr;
   if (mprotect(extent, size, PROT_READ | PROT_WRITE) != 0) return nullptr;
-  next_.store(begin + size);
+  used_.store(before + size);
   if (large) {
     static_cast<void>(madvise(extent, size, MADV_HUGEPAGE));
-    for (size_t i = 0; i < size / kBlockBytes; ++i)
-      blocks_[(begin - begin_) / kBlockBytes + i].huge = true;
+    for (size_t i = 0; i < size / kBlockBytes; ++i) blocks_[before / kBlockBytes + i].large = true;
   }
   return extent;
 }
 
+// Calls change(number of a block, first page of it, end) for each block that has some of the pages.
 template <class Change>
-void HugeRange::ChangeMissing(void* pages, size_t size, Change change) {
-  uintptr_t at = reinterpret_cast<uintptr_t>(pages) - begin_;
-  const uintptr_t end = at + size;
-  const std::lock_guard lock(mutex_);
-  while (at < end) {
-    const size_t number = at / kBlockBytes;
-    const uintptr_t block_end = std::min<uintptr_t>((number + 1) * kBlockBytes, end);
-    change(&blocks_[number], static_cast<uint16_t>((block_end - at) / kPageBytes));
-    Settle(number);
+void HugeRange::ForBlocks(void* pages, size_t size, Change change) {
+  const size_t first = (reinterpret_cast<uintptr_t>(pages) - begin_) / kPageBytes;
+  const size_t end = first + size / kPageBytes;
+  for (size_t at = first; at < end;) {
+    const size_t number = at / kBlockPages, begin = number * kBlockPages;
+    const size_t block_end = std::min(begin + kBlockPages, end);
+    change(number, at - begin, block_end - begin);
     at = block_end;
   }
 }
 
 bool HugeRange::GiveBack(void* pages, size_t size) {
   if (madvise(pages, size, MADV_DONTNEED) != 0) return false;
-  ChangeMissing(pages, size, [](Block* block, uint16_t count) { block->missing += count; });
+  const std::lock_guard lock(mutex_);
+  ForBlocks(pages, size, [this](size_t number, size_t begin, size_t end) {
+    Block& block = blocks_[number];
+    for (size_t i = begin; i < end; ++i) {
+      DCHECK(!block.missing[i]);
+      block.missing.set(i);
+    }
+    block.missing_count = static_cast<uint16_t>(block.missing_count + end - begin);
+    figures_.missing_pages += end - begin;
+    if (!block.large) return;
+    if (block.missing_count == kBlockPages) {
+      SetSmall(number, false);
+#ifndef FLUXKV_PLANT_HUGE_ALWAYS
+    } else if (block.missing_count > kMissingMost) {
+      SetSmall(number, true);
+#endif
+    }
+  });
   return true;
 }
 
 void HugeRange::Take(void* pages, size_t size) {
-  ChangeMissing(pages, size, [](Block* block, uint16_t count) { block->missing -= count; });
+  const std::lock_guard lock(mutex_);
+  ForBlocks(pages, size, [this](size_t number, size_t begin, size_t end) {
+    Block& block = blocks_[number];
+    for (size_t i = begin; i < end; ++i) {
+      DCHECK(block.missing[i]);
+      block.missing.reset(i);
+    }
+    block.missing_count = static_cast<uint16_t>(block.missing_count - (end - begin));
+    figures_.missing_pages -= end - begin;
+    if (block.large && block.missing_count <= kMissingFew) SetSmall(number, false);
+  });
 }
 
-void HugeRange::Settle(size_t number) {
+void HugeRange::SetSmall(size_t number, bool small) {
   Block& block = blocks_[number];
-  if (!block.huge) return;
-  const bool to_small = !block.small && block.missing > kMissingMost;
-  const bool to_huge = block.small && block.missing == 0;
-  if (!to_small && !to_huge) return;
-  if (to_small && small_blocks_ >= kSmallBlocksMost) return;
-#ifndef FLUXKV_PLANT_HUGE_ALWAYS
-  auto* const at = reinterpret_cast<void*>(begin_ + number * kBlockBytes);
-  if (madvise(at, kBlockBytes, to_small ? MADV_NOHUGEPAGE : MADV_HUGEPAGE) != 0) return;
-#endif
-  block.small = to_small;
-  small_blocks_ += to_small ? 1 : size_t{0} - 1;
+  if (block.small == small) return;
+  const bool before = number > 0 && IsSmall(number - 1), after = IsSmall(number + 1);
+  const size_t own = (before != block.small) + (after != block.small);
+  const size_t wanted = (before != small) + (after != small);
+  if (small && borders_ - own + wanted > kBordersMost) return;
+  if (madvise(AddressOf(number), kBlockBytes, small ? MADV_NOHUGEPAGE : MADV_HUGEPAGE) != 0) return;
+  borders_ = borders_ - own + wanted;
+  block.small = small;
+  small ? ++figures_.small_blocks : --figures_.small_blocks;
+  if (small) DropMissing(number);
+}
+
+// A huge page may have come under what was missing.
+void HugeRange::DropMissing(size_t number) {
+  const std::bitset<kBlockPages>& missing = blocks_[number].missing;
+  for (size_t at = 0; at < kBlockPages;) {
+    size_t end = at;
+    while (end < kBlockPages && missing[end]) ++end;
+    if (end > at) {
+      static_cast<void>(
+          madvise(AddressOf(number) + at * kPageBytes, (end - at) * kPageBytes, MADV_DONTNEED));
+    }
+    at = end + 1;
+  }
+}
+
+HugeRange::Figures HugeRange::figures() const {
+  const std::lock_guard lock(mutex_);
+  return figures_;
 }
 
 }  // namespace fluxkv

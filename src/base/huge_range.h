@@ -3,20 +3,26 @@
 //
 // Where huge pages are asked for, the kernel's khugepaged puts one under every block of 2 MB of
 // which a page is in use, and so takes back what was given up around it (measured: 200,000 keys
-// left of a million, and 30 MB of nodes that were free resident again half a minute later). So a
-// block that has given up many pages is taken off huge pages until it is full again.
+// left of a million, and 16 MB of nodes that were free resident again within half a minute). So a
+// block that has given up many pages is taken off huge pages until it is nearly full again.
 //
-// H1. A block's `missing` is how many of its pages were given back and not taken again.
+// H1. A block's `missing` are its pages that were given back and not taken again.
 // H2. Huge pages are asked for in a block that lies in a large extent, from when it is handed out
-//     until more than kMissingMost are missing, and again once none is.
-// H3. What was given back reads as zeros when it is taken again.
+//     until more than kMissingMost are missing; then no longer, until kMissingFew are or all are:
+//     who takes pages of an empty block will take the rest, and gets them in one. (A block stays
+//     what it is while the kernel says no, or has too many mappings.)
+// H3. What was given back reads as zeros when it is taken again, and a block that is off huge pages
+//     has no page resident that is missing but those that the kernel put there before.
+// H4. Everywhere else huge pages are asked not to be used, whatever the system's default.
 //
 // Source: madvise(2), Linux's Documentation/admin-guide/mm/transhuge.rst (max_ptes_none).
-// Threads: any. Without huge pages in the kernel it is slower, and that is all.
+// Threads: any. Without huge pages in the kernel it is slower, and that is all. Pages are counted
+//          in units of 4 KiB; where they are larger, several come and go together.
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -31,11 +37,12 @@ class HugeRange {
   static constexpr size_t kPageBytes = 4096;
   // Smaller extents, an arena's first ones, are on small pages: a server with few keys is small.
   static constexpr size_t kLargeExtent = size_t{4} << 20;
-  static constexpr uint32_t kMissingMost = 32;
-  // Each may cost the kernel two mappings of the 65530 that a process can have.
-  static constexpr size_t kSmallBlocksMost = 8192;
+  static constexpr size_t kBlockPages = kBlockBytes / kPageBytes;
+  static constexpr uint32_t kMissingMost = 32, kMissingFew = 8;
+  // Neighbours that differ are two mappings of the 65530 that a process can have.
+  static constexpr size_t kBordersMost = 16384;
 
-  HugeRange() = default;
+  constexpr HugeRange() = default;
   HugeRange(const HugeRange&) = delete;
   HugeRange& operator=(const HugeRange&) = delete;
 
@@ -51,23 +58,35 @@ class HugeRange {
   void Take(void* pages, size_t size);
 
   // Bytes that were not handed out yet. Without a lock.
-  size_t left() const { return begin_ + kBytes - next_.load(std::memory_order_relaxed); }
+  size_t left() const { return kBytes - used_.load(std::memory_order_relaxed); }
+  struct Figures {
+    size_t missing_pages = 0;
+    size_t small_blocks = 0;  // of large extents, off huge pages
+  };
+  Figures figures() const;
 
  private:
   struct Block {
-    uint16_t missing;
-    bool huge;   // it is in a large extent
-    bool small;  // and on small pages for now
+    std::bitset<kBlockPages> missing;
+    uint16_t missing_count = 0;
+    bool large = false;  // it is in a large extent
+    bool small = false;  // and off huge pages for now
   };
   template <class Change>
-  void ChangeMissing(void* pages, size_t size, Change change);
-  void Settle(size_t number);
+  void ForBlocks(void* pages, size_t size, Change change);
+  void SetSmall(size_t number, bool small);
+  bool IsSmall(size_t number) const { return number < blocks_.size() && blocks_[number].small; }
+  void DropMissing(size_t number);
+  char* AddressOf(size_t block) const {
+    return reinterpret_cast<char*>(begin_ + block * kBlockBytes);
+  }
 
-  uintptr_t begin_ = 0;
-  std::atomic<uintptr_t> next_{0};  // written with mutex_ held
-  std::mutex mutex_;
-  std::array<Block, kBytes / kBlockBytes> blocks_{};  // guarded by mutex_
-  size_t small_blocks_ = 0;                           // guarded by mutex_
+  uintptr_t begin_ = 0;          // set by Reserve
+  std::atomic<size_t> used_{0};  // from the begin on; written with mutex_ held
+  mutable std::mutex mutex_;
+  std::array<Block, kBytes / kBlockBytes> blocks_{};  // guarded by mutex_, as what follows
+  Figures figures_;
+  size_t borders_ = 0;
 };
 
 }  // namespace fluxkv

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <mutex>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/huge_range.h"
@@ -88,13 +89,16 @@ unsigned NewRangeArena(RangeHooks* hooks) {
   return arena;
 }
 
+// Threads may free memory until the process is gone.
+static_assert(std::is_trivially_destructible_v<RangeHooks>);
+
 RangeHooks& NodeHooks() {
-  static RangeHooks hooks;
+  static constinit RangeHooks hooks{};
   return hooks;
 }
 
 RangeHooks& PlaceHooks() {
-  static RangeHooks hooks;
+  static constinit RangeHooks hooks{};
   return hooks;
 }
 
@@ -108,9 +112,11 @@ unsigned PlaceArena() {
   return arena;
 }
 
-void* OrAbort(void* memory) {
-  if (memory == nullptr) [[unlikely]]
+void* OrAbort(void* memory, size_t size, const char* what) {
+  if (memory == nullptr) [[unlikely]] {
+    std::fprintf(stderr, "no memory for %zu bytes of %s, or no address for them\n", size, what);
     std::abort();
+  }
   return memory;
 }
 
@@ -155,6 +161,10 @@ bool NodeRangeHasLess(size_t bytes) {
   return left + FreeInNodeArenaOfLate() < bytes;
 }
 
+HugeRange::Figures PlaceRangeFigures() {
+  return PlaceHooks().range.figures();
+}
+
 void UseDataArena(size_t number) {
   static std::mutex mutex;
   static std::vector<unsigned> arenas;  // guarded by mutex
@@ -166,22 +176,18 @@ void UseDataArena(size_t number) {
 
 void* AllocateNode(size_t size) {
   static const int flags = MALLOCX_ARENA(NodeArena()) | MALLOCX_TCACHE_NONE;
-  void* node = mallocx(size, flags);
-  if (node == nullptr) [[unlikely]] {
-    std::fprintf(stderr, "no memory for a key of %zu bytes, or no address for it\n", size);
-    std::abort();
-  }
-  return node;
+  return OrAbort(mallocx(size, flags), size, "a key");
 }
 
 void* AllocatePlace(size_t size, size_t alignment) {
   static const int flags = MALLOCX_ARENA(PlaceArena()) | MALLOCX_TCACHE_NONE;
-  return OrAbort(mallocx(size, alignment <= 16 ? flags : flags | MALLOCX_ALIGN(alignment)));
+  void* place = mallocx(size, alignment <= 16 ? flags : flags | MALLOCX_ALIGN(alignment));
+  return OrAbort(place, size, "index or list");
 }
 
 void* AllocateBooks(size_t size) {
   // Past the thread's cache, which would hand it on as a version's memory.
-  return OrAbort(mallocx(size, MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE));
+  return OrAbort(mallocx(size, MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE), size, "books");
 }
 
 }  // namespace fluxkv

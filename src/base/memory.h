@@ -71,7 +71,7 @@ inline constexpr const char* kNoAddresses =
 inline constexpr int kNodeRangeBits = HugeRange::kBits;
 inline constexpr uintptr_t kNodeRange = HugeRange::kBytes;  // and as many bytes
 inline constexpr int kNodeAlignmentBits = 4;
-// False if the ranges cannot be had. Without them the first AllocateNode aborts.
+// False if the ranges cannot be had. Without them the first AllocateNode or AllocatePlace aborts.
 [[nodiscard]] bool ReserveAddresses();
 // True when so many bytes more of nodes may not find room in the range, as far as is known (what
 // was freed or used counts after ten milliseconds).
@@ -91,6 +91,7 @@ void UseDataArena(size_t number);
 void* AllocateNode(size_t size);
 void* AllocatePlace(size_t size, size_t alignment = 16);
 void* AllocateBooks(size_t size);
+HugeRange::Figures PlaceRangeFigures();  // of index and list
 inline void FreePlace(void* memory, size_t size) {
   sdallocx(memory, size, MALLOCX_TCACHE_NONE);
 }

@@ -12,7 +12,7 @@ namespace fluxkv {
 // they need goes back. Small vectors keep what they have.
 template <class T>
 void GiveBackRoom(std::vector<T>* vector, size_t elements_before) {
-  constexpr size_t kKeptBytes = size_t{128} << 10;
+  constexpr size_t kKeptBytes = size_t{256} << 10;
   const size_t capacity = vector->capacity();
   if (capacity * sizeof(T) <= kKeptBytes) return;
   if (std::max(elements_before, vector->size()) >= capacity / 8) return;

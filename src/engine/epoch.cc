@@ -83,7 +83,7 @@ void Reclaimer::AdoptOrphans() {
     retired_.push_back({r.object, r.free, epoch, r.bytes});
     retired_bytes_.store(retired_bytes() + r.bytes, std::memory_order_relaxed);
   }
-  epochs_.orphans_.clear();
+  epochs_.orphans_ = {};
 }
 
 void Reclaimer::Collect() {

@@ -7,8 +7,10 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
 namespace fluxkv {
 
@@ -16,8 +18,8 @@ namespace {
 
 constexpr size_t kBlock = HugeRange::kBlockBytes, kPage = HugeRange::kPageBytes;
 
-// Whether the kernel was asked for huge pages at this address (proc(5), smaps: VmFlags hg).
-bool AsksForHugePages(const char* address) {
+// Whether the mapping at this address has a flag (proc(5), smaps: VmFlags).
+bool HasFlag(const char* address, const char* flag) {
   std::ifstream smaps("/proc/self/smaps");
   bool here = false;
   for (std::string line; std::getline(smaps, line);) {
@@ -26,10 +28,14 @@ bool AsksForHugePages(const char* address) {
       const auto at = reinterpret_cast<uintptr_t>(address);
       here = begin <= at && at < end;
     } else if (here && line.starts_with("VmFlags:")) {
-      return line.find(" hg") != std::string::npos;
+      return line.find(flag) != std::string::npos;
     }
   }
   return false;
+}
+
+bool AsksForHugePages(const char* address) {
+  return HasFlag(address, " hg");
 }
 
 bool KernelHasHugePages() {
@@ -63,12 +69,43 @@ TEST_CASE("huge range: blocks that gave back pages are off huge pages until they
     CHECK(AsksForHugePages(border - kBlock - 1));
     CHECK(AsksForHugePages(border));
   }
-  // Nearly full is not full.
-  range->Take(border - kMost, kMost);
+  CHECK(range->figures().small_blocks == 1);
+  CHECK(range->figures().missing_pages == HugeRange::kMissingMost + 2);
+  // Half full is not nearly full.
+  constexpr size_t kFew = HugeRange::kMissingFew * kPage;
+  range->Take(border - kMost, kMost - kFew);
   CHECK(!AsksForHugePages(border - 1));
   range->Take(border - kMost - kPage, kPage);
+  CHECK(range->figures().small_blocks == 0);
+  CHECK(range->figures().missing_pages == HugeRange::kMissingFew + 1);
   if (kernel) CHECK(AsksForHugePages(border - 1));
   if (kernel) CHECK(AsksForHugePages(border - kBlock));
+}
+
+TEST_CASE("huge range: blocks that became empty are on huge pages until they give back again") {
+  const auto range = std::make_unique<HugeRange>();
+  REQUIRE(range->Reserve(0));
+  auto* memory = static_cast<char*>(range->Allocate(nullptr, 8 * kBlock, kPage));
+  REQUIRE(memory != nullptr);
+  std::memset(memory, 1, 8 * kBlock);
+  REQUIRE(range->GiveBack(memory + kPage, 8 * kBlock - kPage));
+  CHECK(range->figures().small_blocks == 1);
+  CHECK(range->figures().missing_pages == 8 * HugeRange::kBlockPages - 1);
+  range->Take(memory + 4 * kBlock, kBlock / 2);
+  CHECK(range->figures().small_blocks == 1);
+  std::memset(memory + 4 * kBlock, 2, kBlock / 2);
+  // Whatever the kernel put under the other half is given back with the page.
+  REQUIRE(range->GiveBack(memory + 4 * kBlock, kPage));
+  CHECK(range->figures().small_blocks == 2);
+  CHECK(!AsksForHugePages(memory + 4 * kBlock));
+  std::vector<unsigned char> resident(HugeRange::kBlockPages);
+  REQUIRE(mincore(memory + 4 * kBlock, kBlock, resident.data()) == 0);
+  size_t pages = 0;
+  for (const unsigned char page : resident) pages += page & 1;
+  CHECK(pages == HugeRange::kBlockPages / 2 - 1);
+  CHECK(memory[4 * kBlock + kPage] == 2);
+  CHECK(memory[4 * kBlock] == 0);
+  CHECK(memory[0] == 1);
 }
 
 TEST_CASE("huge range: small extents are never on huge pages, and the range has an end") {
@@ -79,6 +116,7 @@ TEST_CASE("huge range: small extents are never on huge pages, and the range has 
   REQUIRE(small != nullptr);
   CHECK(range->left() == left - kBlock);
   CHECK(!AsksForHugePages(small));
+  if (KernelHasHugePages()) CHECK(HasFlag(small, " nh"));
   REQUIRE(range->GiveBack(small, kBlock));
   range->Take(small, kBlock);
   CHECK(!AsksForHugePages(small));

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -70,6 +71,34 @@ TEST_CASE("memory: the range of the nodes tells when it is nearly full, and when
   void* again = AllocateNode(kPiece);
   CHECK(AddressOf(BitsOf(again)) == again);
   FreePlace(again, kPiece);
+}
+
+TEST_CASE("memory: places that were freed are given back, and taken again") {
+  constexpr size_t kPlace = 1024, kPlaces = 64 << 10;
+  std::vector<void*> places(kPlaces);
+  const auto fill = [&] {
+    for (void*& place : places) {
+      if (place == nullptr) place = AllocatePlace(kPlace);
+    }
+  };
+  const auto purge = [] {  // all arenas
+    REQUIRE(mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0) == 0);
+  };
+  fill();
+  purge();
+  const HugeRange::Figures full = PlaceRangeFigures();
+  for (size_t i = 0; i < kPlaces; ++i) {
+    if (i % 64 != 0) FreePlace(std::exchange(places[i], nullptr), kPlace);
+  }
+  purge();
+  const HugeRange::Figures shrunk = PlaceRangeFigures();
+  CHECK(shrunk.missing_pages >= full.missing_pages + kPlaces / 8);
+  CHECK(shrunk.small_blocks >= full.small_blocks + 8);
+  fill();
+  const HugeRange::Figures again = PlaceRangeFigures();
+  CHECK(again.missing_pages <= full.missing_pages + kPlaces / 64);
+  CHECK(again.small_blocks <= full.small_blocks + 2);
+  for (void* place : places) FreePlace(place, kPlace);
 }
 #endif
 
