@@ -58,7 +58,7 @@ object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),
 PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 
-.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools plants lint format isolation bench bench-durability bench-memory soak clean
+.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools plants lint format isolation bench bench-durability bench-memory bench-order bench-engine soak clean
 help:            ## this list
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
@@ -109,6 +109,14 @@ bench-memory: deps-test ## what a memory limit holds and costs, beside redis-ser
 	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server
 	bench/memory.py $(BENCH)
 
+bench-order: deps-test ## what order is worth: SCAN of a prefix and walks over all keys, beside redis-server
+	@$(MAKE) build/fluxkv build/peers/redis-server
+	bench/order.py $(BENCH)
+
+bench-engine: deps-test ## the engine in process: scaling from one thread to two, op/s by threads, abort rates of a bank
+	@$(MAKE) build/bench/engine
+	build/bench/engine $(BENCH)
+
 SOAK_SECONDS ?= 600
 soak: deps-test  ## memory limit under churn for SOAK_SECONDS (600), a storm of expiring keys, a transaction held open
 	@$(MAKE) build/fluxkv build/bench/load
@@ -154,7 +162,7 @@ build/peers/redis-server:
 build/bench/load: bench/load.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXXSTD) -O3 $(WARNINGS) $< -o $@
-build/bench/eviction_replay: $(call object,bench/eviction_replay.cc $(filter src/base/% src/engine/%,$(SRC)))
+build/bench/eviction_replay build/bench/engine: build/bench/%: $(call object,$(filter src/base/% src/engine/%,$(SRC))) $(DIR)/bench/%.o
 	@mkdir -p $(@D)
 	$(LINK)
 

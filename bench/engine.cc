@@ -1,0 +1,344 @@
+// The engine in process, without server and log:   build/bench/engine [scaling|shapes|bank]
+// [SECONDS]
+//
+//   scaling  point reads and transfers by one thread and by two, and beside them a loop that shares
+//   nothing: how much
+//            of what the machine gives a second thread each of them gets (1.00: all of it)
+//   shapes   100,000 keys; reads, inserts, overwrites, eight reads to two inserts, by 1 to 32
+//   threads: operations a second bank     1000 accounts; transfers between two that look at a
+//   third, and audits of the whole (READONLY): how many
+//            were aborted, and how many would have been by who checks at the end that nothing read
+//            has changed
+//
+// SECONDS (0.5) is how long each measurement takes; scaling takes the median of nine.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "engine/database.h"
+#include "engine/handle.h"
+#include "engine/keyspace.h"
+#include "engine/store.h"
+#include "engine/transaction.h"
+
+namespace fluxkv::engine {
+namespace {
+
+constexpr uint32_t kDb = 0;
+constexpr uint8_t kType = 1;
+
+VersionPtr NewValue(int64_t number) {
+  VersionPtr value = Version::New(kType, 0, kNoExpiry, 64);
+  std::memset(value->mutable_payload(), 'x', 64);
+  std::memcpy(value->mutable_payload(), &number, sizeof(number));
+  return value;
+}
+
+int64_t NumberOf(const Version* version) {
+  int64_t number = 0;
+  if (version != nullptr) std::memcpy(&number, version->payload().data(), sizeof(number));
+  return number;
+}
+
+std::vector<std::string> NewKeys(size_t count) {
+  std::vector<std::string> keys(count);
+  for (size_t i = 0; i < count; ++i) {
+    char key[32];
+    std::snprintf(key, sizeof(key), "key:%012zu", i);
+    keys[i] = key;
+  }
+  return keys;
+}
+
+// One thread's way into the database, and its random numbers.
+struct Worker {
+  Worker(Database& database, uint64_t seed) : handle(database.Attach()), random(seed) {}
+  size_t Below(size_t n) { return static_cast<size_t>(random() % n); }
+
+  std::unique_ptr<Handle> handle;
+  std::mt19937_64 random;
+};
+
+void Put(Worker& worker, std::string_view bytes, int64_t number) {
+  const Key key(bytes);
+  const LatchKey latch[] = {{kDb, key.hash}};
+  Transaction txn(*worker.handle);
+  txn.BeginLatched(latch);
+  txn.Put(kDb, key, NewValue(number));
+  static_cast<void>(txn.Commit());
+}
+
+int64_t Read(Worker& worker, std::string_view bytes) {
+  Transaction txn(*worker.handle);
+  txn.BeginRead();
+  const int64_t number = NumberOf(txn.Get(kDb, Key(bytes)));
+  txn.Rollback();
+  return number;
+}
+
+void Fill(Database& database, const std::vector<std::string>& keys, int64_t number) {
+  Worker worker(database, 1);
+  for (const std::string& key : keys) {
+    Handle::Scope in_epoch(*worker.handle);
+    Put(worker, key, number);
+  }
+}
+
+// Operations a second, all threads together. make(thread) gives what a thread does again and again,
+// some operations a call; it returns how many.
+using Work = std::function<uint64_t()>;
+double Rate(size_t threads, double seconds, const std::function<Work(size_t)>& make) {
+  using std::chrono::steady_clock;
+  std::atomic<size_t> ready{0};
+  std::atomic<bool> begin{false}, end{false};
+  std::atomic<uint64_t> done{0};
+  std::vector<std::thread> running;
+  for (size_t t = 0; t < threads; ++t) {
+    running.emplace_back([&, t] {
+      const Work work = make(t);
+      ++ready;
+      while (!begin) std::this_thread::yield();
+      uint64_t mine = 0;
+      while (!end.load(std::memory_order_relaxed)) mine += work();
+      done += mine;
+    });
+  }
+  while (ready < threads) std::this_thread::yield();
+  const auto started = steady_clock::now();
+  begin = true;
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  end = true;
+  const double took = std::chrono::duration<double>(steady_clock::now() - started).count();
+  for (std::thread& thread : running) thread.join();
+  return static_cast<double>(done) / took;
+}
+
+constexpr size_t kBatch = 64;  // operations an epoch, as a loop's batch of pipelined commands
+
+Work Reads(Database& database, const std::vector<std::string>& keys, size_t thread) {
+  return [worker = std::make_shared<Worker>(database, thread + 1), &keys] {
+    Handle::Scope in_epoch(*worker->handle);
+    for (size_t i = 0; i < kBatch; ++i) Read(*worker, keys[worker->Below(keys.size())]);
+    return uint64_t{kBatch};
+  };
+}
+
+// From one key to another, both latched: what MULTI/EXEC does with declared keys.
+Work Transfers(Database& database, const std::vector<std::string>& keys, size_t thread) {
+  return [worker = std::make_shared<Worker>(database, thread + 1), &keys] {
+    Handle::Scope in_epoch(*worker->handle);
+    for (size_t i = 0; i < kBatch; ++i) {
+      const Key from(keys[worker->Below(keys.size())]), to(keys[worker->Below(keys.size())]);
+      if (from.hash == to.hash) continue;
+      const LatchKey latches[] = {{kDb, from.hash}, {kDb, to.hash}};
+      Transaction txn(*worker->handle);
+      txn.BeginLatched(latches);
+      const int64_t has = NumberOf(txn.Get(kDb, from)), gets = NumberOf(txn.Get(kDb, to));
+      txn.Put(kDb, from, NewValue(has - 1));
+      txn.Put(kDb, to, NewValue(gets + 1));
+      static_cast<void>(txn.Commit());
+    }
+    return uint64_t{kBatch};
+  };
+}
+
+// A thread's own table, about as large as its share of the keys, read and written at random.
+Work SharesNothing(size_t thread) {
+  struct Own {
+    explicit Own(uint64_t seed) : random(seed), table(size_t{1} << 20) {}
+    std::mt19937_64 random;
+    std::vector<uint64_t> table;
+  };
+  return [own = std::make_shared<Own>(thread + 1)] {
+    for (size_t i = 0; i < kBatch; ++i) {
+      uint64_t at = own->random();
+      for (int n = 0; n < 8; ++n) at = own->table[at & (own->table.size() - 1)] += at >> 7 | 1;
+    }
+    return uint64_t{kBatch};
+  };
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void Scaling(double seconds) {
+  Clock clock;
+  Database database({.databases = 1}, clock);
+  const std::vector<std::string> keys = NewKeys(100'000);
+  Fill(database, keys, 1000);
+  const std::pair<const char*, std::function<Work(size_t)>> works[] = {
+      {"shares nothing", SharesNothing},
+      {"point reads", [&](size_t thread) { return Reads(database, keys, thread); }},
+      {"transfers", [&](size_t thread) { return Transfers(database, keys, thread); }},
+  };
+  std::vector<double> gains[3], rates[3];
+  for (int round = 0; round < 9; ++round) {
+    for (size_t w = 0; w < 3; ++w) {
+      const double one = Rate(1, seconds, works[w].second), two = Rate(2, seconds, works[w].second);
+      rates[w].push_back(one);
+      gains[w].push_back(two / one);
+    }
+  }
+  std::printf("from one thread to two          one: op/s    gain    of what the machine gives\n");
+  for (size_t w = 0; w < 3; ++w) {
+    std::vector<double> shares;
+    for (size_t r = 0; r < gains[w].size(); ++r) shares.push_back(gains[w][r] / gains[0][r]);
+    std::printf("%-28s %13.0f %7.2f %7.2f\n", works[w].first, Median(rates[w]), Median(gains[w]),
+                Median(shares));
+  }
+}
+
+void Shapes(double seconds) {
+  const std::vector<std::string> keys = NewKeys(100'000);
+  std::printf("thousand operations a second of 100,000 keys, by threads\n%-24s", "");
+  const size_t counts[] = {1, 2, 4, 8, 16, 32};
+  for (const size_t threads : counts) std::printf("%8zu", threads);
+  struct Shape {
+    const char* name;
+    size_t reads_of_ten;
+    bool fresh;
+  };
+  for (const Shape& shape : {Shape{"reads", 10, false}, Shape{"overwrites", 0, false},
+                             Shape{"8 reads to 2 inserts", 8, true}, Shape{"inserts", 0, true}}) {
+    std::printf("\n%-24s", shape.name);
+    for (const size_t threads : counts) {
+      Clock clock;
+      Database database({.databases = 1}, clock);
+      if (shape.reads_of_ten > 0 || !shape.fresh) Fill(database, keys, 0);
+      const double rate = Rate(threads, seconds, [&](size_t thread) -> Work {
+        return [&, worker = std::make_shared<Worker>(database, thread + 1), thread,
+                next = uint64_t{0}]() mutable {
+          Handle::Scope in_epoch(*worker->handle);
+          for (size_t i = 0; i < kBatch; ++i) {
+            if (worker->Below(10) < shape.reads_of_ten) {
+              Read(*worker, keys[worker->Below(keys.size())]);
+            } else if (shape.fresh) {
+              char key[48];
+              std::snprintf(key, sizeof(key), "new:%02zu:%012llu", thread,
+                            static_cast<unsigned long long>(next++ * 7919 % 1'000'000'007));
+              Put(*worker, key, 1);
+            } else {
+              Put(*worker, keys[worker->Below(keys.size())], 1);
+            }
+          }
+          return uint64_t{kBatch};
+        };
+      });
+      std::printf("%8.0f", rate / 1000);
+      std::fflush(stdout);
+    }
+  }
+  std::printf("\n");
+}
+
+struct Outcomes {
+  std::atomic<uint64_t> done{0}, aborted{0}, would_be{0};
+};
+
+// Whether a key has a newer version than the snapshot's. Past the transactions: a read of theirs
+// would leave its mark, and be somebody to conflict with. Requires: inside an epoch.
+bool Changed(Database& database, const Key& key, Stamp snapshot) {
+  Node* node = nullptr;
+  const Version* now = Newest(*database.store().Root(kDb)->keyspace, key, &node);
+  return now == nullptr || now->stamp() > snapshot;
+}
+
+void Bank(double seconds) {
+  constexpr size_t kAccounts = 1000;
+  constexpr std::chrono::milliseconds kAuditEvery{20};
+  Clock clock;
+  Database database({.databases = 1}, clock);
+  const std::vector<std::string> accounts = NewKeys(kAccounts);
+  Fill(database, accounts, 1000);
+  Outcomes transfers, audits;
+  std::atomic<uint64_t> wrong{0};
+  const auto transfer = [&](size_t thread) -> Work {
+    return [&, worker = std::make_shared<Worker>(database, thread + 1)] {
+      const Key from(accounts[worker->Below(kAccounts)]), to(accounts[worker->Below(kAccounts)]),
+          looked_at(accounts[worker->Below(kAccounts)]);
+      if (from.hash == to.hash) return uint64_t{0};
+      Transaction txn(*worker->handle);
+      if (!txn.BeginSnapshot(Isolation::kSerializable, false)) std::abort();
+      {
+        Handle::Scope in_epoch(*worker->handle);
+        const int64_t has = NumberOf(txn.Get(kDb, from)), gets = NumberOf(txn.Get(kDb, to));
+        const int64_t amount = NumberOf(txn.Get(kDb, looked_at)) > 1000 ? 2 : 1;
+        txn.Put(kDb, from, NewValue(has - amount));
+        txn.Put(kDb, to, NewValue(gets + amount));
+      }
+      std::this_thread::yield();  // a client would think, and others work
+      const Stamp snapshot = txn.snapshot();
+      Handle::Scope in_epoch(*worker->handle);
+      const bool changed = Changed(database, from, snapshot) || Changed(database, to, snapshot) ||
+                           Changed(database, looked_at, snapshot);
+      const bool committed = txn.Commit();
+      // What aborted had met a conflict by then, whether this saw it or came too early.
+      transfers.would_be += changed || !committed ? 1 : 0;
+      transfers.aborted += committed ? 0 : 1;
+      ++transfers.done;
+      return uint64_t{1};
+    };
+  };
+  const auto audit = [&](size_t thread) -> Work {
+    return [&, worker = std::make_shared<Worker>(database, thread + 1)] {
+      Transaction txn(*worker->handle);
+      if (!txn.BeginSnapshot(Isolation::kSerializable, true)) std::abort();
+      int64_t sum = 0;
+      for (const std::string& account : accounts) {
+        Handle::Scope in_epoch(*worker->handle);
+        sum += NumberOf(txn.Get(kDb, Key(account)));
+      }
+      Handle::Scope in_epoch(*worker->handle);
+      bool changed = false;
+      for (size_t i = 0; i < kAccounts && !changed; ++i)
+        changed = Changed(database, Key(accounts[i]), txn.snapshot());
+      audits.aborted += txn.Commit() ? 0 : 1;
+      audits.would_be += changed ? 1 : 0;
+      wrong += sum == static_cast<int64_t>(kAccounts) * 1000 ? 0 : 1;
+      ++audits.done;
+      std::this_thread::sleep_for(kAuditEvery);
+      return uint64_t{1};
+    };
+  };
+  Rate(8, seconds, [&](size_t thread) { return thread < 7 ? transfer(thread) : audit(thread); });
+  const auto print = [](const char* name, const Outcomes& o) {
+    const double all = static_cast<double>(o.done);
+    std::printf("%-24s %9llu, aborted %7.3f %%, by validation of all reads %7.3f %%\n", name,
+                static_cast<unsigned long long>(o.done), 100 * static_cast<double>(o.aborted) / all,
+                100 * static_cast<double>(o.would_be) / all);
+  };
+  print("transfers (7 threads)", transfers);
+  print("audits (1, READONLY)", audits);
+  std::printf("audits with a wrong sum  %9llu\n", static_cast<unsigned long long>(wrong));
+}
+
+}  // namespace
+}  // namespace fluxkv::engine
+
+int main(int argc, char** argv) {
+  const std::string what = argc > 1 ? argv[1] : "";
+  const double seconds = argc > 2 ? std::atof(argv[2]) : 0.5;
+  if (seconds <= 0 || (!what.empty() && what != "scaling" && what != "shapes" && what != "bank")) {
+    std::fprintf(stderr, "usage: engine [scaling|shapes|bank] [SECONDS]\n");
+    return 2;
+  }
+  if (what.empty() || what == "scaling") fluxkv::engine::Scaling(seconds);
+  if (what.empty() || what == "shapes") fluxkv::engine::Shapes(seconds);
+  if (what.empty() || what == "bank") fluxkv::engine::Bank(seconds * 10);
+  return 0;
+}
