@@ -4,7 +4,8 @@
 
   accounting  used_memory beside what the allocator says that the same data took
   limit       a flood of values of 64 bytes to 64 KB at a limit: the most that used_memory was over it, and resident
-              memory over used_memory after a churn whose values grow half way
+              memory over used_memory after a churn whose values grow half way, and once more when the kernel's khugepaged,
+              which may fill what was given back, has been through all memory
   resident    keys that stay under the same limit (16 B keys, 64 B values): allkeys-lru and allkeys-arc, redis allkeys-lru
   gets        the server's CPU a GET, 16 in a pipeline, with a limit and a policy and without
 

@@ -46,7 +46,7 @@ class Walker(Pipe):
                 return found
 
 
-def best_ms(times, walk):
+def median_ms(times, walk):
     took = []
     for _ in range(times):
         begin = time.perf_counter()
@@ -62,9 +62,9 @@ def prefix(options, walkers):
         for n in range(FOUND):
             walker.command(b"SET", b"special:%d" % n, b"v")
     scan = (b"SCAN", b"0", b"MATCH", b"special:*", b"COUNT", b"100")
-    took = {name: best_ms(options.rounds if name == "redis" else 100, lambda w=w: w.all(*scan, at=1))
+    took = {name: median_ms(options.rounds if name == "redis" else 100, lambda w=w: w.all(*scan, at=1))
             for name, w in walkers.items()}
-    took["PREFIX"] = best_ms(100, lambda: walkers["fluxkv"].command(b"PREFIX", b"special:", b"KEYS"))
+    took["PREFIX"] = median_ms(100, lambda: walkers["fluxkv"].command(b"PREFIX", b"special:", b"KEYS"))
     print(f"{FOUND} keys of {options.keys} by SCAN MATCH COUNT 100: redis {took['redis']:.1f} ms, "
           f"fluxkv {took['fluxkv']:.3f} ms, 1/{took['redis'] / took['fluxkv']:.0f} of it; by PREFIX {took['PREFIX']:.3f} ms, "
           f"1/{took['redis'] / took['PREFIX']:.0f}", flush=True)

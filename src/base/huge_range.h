@@ -11,8 +11,8 @@
 //     until more than kMissingMost are missing; then no longer, until kMissingFew are or all are:
 //     who takes pages of an empty block will take the rest, and gets them in one. (A block stays
 //     what it is while the kernel says no, or has too many mappings.)
-// H3. What was given back reads as zeros when it is taken again, and a block that is off huge pages
-//     has no page resident that is missing but those that the kernel put there before.
+// H3. What was given back reads as zeros when it is taken again. In a block that is off huge pages
+//     nothing that is missing is resident.
 // H4. Everywhere else huge pages are asked not to be used, whatever the system's default.
 //
 // Source: madvise(2), Linux's Documentation/admin-guide/mm/transhuge.rst (max_ptes_none).

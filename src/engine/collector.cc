@@ -4,14 +4,14 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "base/vectors.h"
 #include "engine/store.h"
 
 namespace fluxkv::engine {
 
 namespace {
 
-constexpr size_t kWakeDropped = 64;     // dropped roots that wake the collector
-constexpr size_t kInboxKept = 1 << 16;  // entries; a larger inbox gives its memory back
+constexpr size_t kWakeDropped = 64;  // dropped roots that wake the collector
 constexpr int64_t kIntervalMsDefault = 100;
 // Deadlines and garbage lie in inboxes for so long at the most: a key whose deadline came sooner
 // goes so much later.
@@ -243,10 +243,11 @@ void Collector::TakeInboxes() {
     garbage_.insert(garbage_.end(), inbox_garbage_.begin(), inbox_garbage_.end());
     for (const auto& d : inbox_deadlines_) deadlines_.Add(d);
     filed_in_turn_ += inbox_deadlines_.size();
+    const size_t garbage = inbox_garbage_.size(), deadlines = inbox_deadlines_.size();
     inbox_garbage_.clear();
     inbox_deadlines_.clear();
-    if (inbox_garbage_.capacity() > kInboxKept) inbox_garbage_ = {};
-    if (inbox_deadlines_.capacity() > kInboxKept) inbox_deadlines_ = {};
+    GiveBackRoom(&inbox_garbage_, garbage);
+    GiveBackRoom(&inbox_deadlines_, deadlines);
   });
 }
 

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,7 @@ bool HasFlag(const char* address, const char* flag) {
   bool here = false;
   for (std::string line; std::getline(smaps, line);) {
     unsigned long begin = 0, end = 0;
-    if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2 && line[0] != 'V') {
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2) {
       const auto at = reinterpret_cast<uintptr_t>(address);
       here = begin <= at && at < end;
     } else if (here && line.starts_with("VmFlags:")) {

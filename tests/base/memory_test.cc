@@ -52,6 +52,31 @@ TEST_CASE("memory: a node's bits tell its address, whatever its size and thread"
 }
 
 #ifdef FLUXKV_JEMALLOC
+TEST_CASE("memory: books lie in the first arena, whoever allocates them") {
+  const auto arena_of = [](void* memory) {
+    unsigned arena = ~0u;
+    size_t size = sizeof(arena);
+    if (mallctl("arenas.lookup", &arena, &size, &memory, sizeof(memory)) != 0) return ~0u;
+    return arena;
+  };
+  unsigned of_version = 0, of_books = 0, of_next = 0;
+  std::thread([&] {
+    UseDataArena(3);
+    void* version = Allocate(96);
+    of_version = arena_of(version);
+    void* books = AllocateBooks(96);
+    of_books = arena_of(books);
+    FreePlace(books, 96);
+    void* next = Allocate(96);  // not what the books left
+    of_next = arena_of(next);
+    Free(version, 96);
+    Free(next, 96);
+  }).join();
+  CHECK(of_books == 0);
+  CHECK(of_version != 0);
+  CHECK(of_next == of_version);
+}
+
 TEST_CASE("memory: the range of the nodes tells when it is nearly full, and when no longer") {
   REQUIRE(ReserveAddresses());
   CHECK(!NodeRangeHasLess(size_t{1} << 30));

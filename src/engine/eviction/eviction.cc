@@ -4,13 +4,13 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/vectors.h"
 
 namespace fluxkv::engine {
 
 namespace {
 constexpr size_t kVoidShare = 8;  // one in so many entries may be void before a sweep begins
 constexpr size_t kVoidMin = 1024;
-constexpr size_t kEventsKept = 1 << 14;          // a longer inbox gives its memory back
 constexpr uint32_t kSecondsMin = 1'000'000'000;  // in 2001
 constexpr uint32_t kPastSeconds = 1 << 22;       // 48 days
 }  // namespace
@@ -95,8 +95,9 @@ void Eviction::ReadInboxes() {
         policy_->Unfile(event.entry, event.detail);
       }
     }
+    const size_t before = read_.size();
     read_.clear();
-    if (read_.capacity() > kEventsKept) read_ = {};
+    GiveBackRoom(&read_, before);
   }
 }
 
