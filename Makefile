@@ -32,7 +32,7 @@ CXXSTD   := -std=c++20 -pthread
 WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wno-restrict
 DEFINES  := -DSPDLOG_COMPILED_LIB -DSPDLOG_SHARED_LIB -DSPDLOG_FMT_EXTERNAL \
             $(if $(JEMALLOC_$(FLAVOUR)),-DFLUXKV_JEMALLOC) $(if $(PLANT),-DFLUXKV_PLANT_$(PLANT))
-CXXFLAGS += $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $(WARNINGS) $(DEFINES) -Isrc -I.
+CXXFLAGS += $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $(WARNINGS) $(DEFINES) -Iinclude -Isrc -I.
 LDLIBS   := $(if $(JEMALLOC_$(FLAVOUR)),-ljemalloc) -luv -lxxhash -lspdlog -lfmt
 QUIET    := $(if $(V),,@)
 # Tests are not optimised: their thousands of asserts would take most of the build.
@@ -95,7 +95,7 @@ lint: deps-test  ## format, include arrows, headers compile alone, files named i
 	@scripts/run-tests.py lint
 
 format:          ## clang-format on every source file
-	clang-format -i $$(find src tests bench -name '*.cc' -o -name '*.h')
+	clang-format -i $$(find include src tests bench examples -name '*.cc' -o -name '*.h')
 
 bench: deps-test ## side by side with Debian's redis-server; options in BENCH=
 	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server

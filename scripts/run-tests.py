@@ -55,8 +55,8 @@ def over_the_wire(source):
 
 
 def lint_steps():
-    sources = sorted(glob.glob("src/**/*.[ch]*", recursive=True) + glob.glob("tests/**/*.[ch]*", recursive=True)
-                     + glob.glob("bench/*.cc"))
+    sources = sorted(path for top in ("include", "src", "tests", "bench", "examples")
+                     for path in glob.glob(top + "/**/*.[ch]*", recursive=True))
     sources = [s for s in sources if s.endswith((".h", ".cc"))]
     return [
         Step("lint-format", ["clang-format", "--dry-run", "-Werror", *sources]),

@@ -16,8 +16,9 @@ namespace fluxkv::persist {
 namespace {
 
 Status SystemError(const std::string& what, const std::string& path) {
-  return Status::Error("cannot " + what + " " + path + ": " +
-                       std::error_code(errno, std::generic_category()).message());
+  return Status::Error(ErrorKind::kIo,
+                       "cannot " + what + " " + path + ": " +
+                           std::error_code(errno, std::generic_category()).message());
 }
 
 class PosixFile : public File {
@@ -151,7 +152,8 @@ Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path)
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     Status status =
         errno == EWOULDBLOCK
-            ? Status::Error("another process uses this data directory (" + path + " is locked)")
+            ? Status::Error(ErrorKind::kLocked,
+                            "another process uses this data directory (" + path + " is locked)")
             : SystemError("lock", path);
     ::close(descriptor);
     return status;
