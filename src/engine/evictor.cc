@@ -50,7 +50,7 @@ Evictor::Room Evictor::Evict(uint64_t limit, size_t most) {
     bool none = false;
     {
       Eviction::Session session(store_.eviction);
-      session.Pick(kBatch, &victims_);
+      session.Pick(std::min(kBatch, most - evicted), &victims_);
       none = session.keys() == 0;
     }
     if (victims_.empty()) {
@@ -74,6 +74,7 @@ void Evictor::EvictBatch(uint64_t target) {
   Eviction::Session session(store_.eviction);
   for (size_t i = 0; i < victims_.size(); ++i) {
     if (evicted_[i]) {
+      ++evicted_count_;
       session.NoteEvicted(victims_[i]);
     } else {
       session.PutBack(victims_[i]);

@@ -41,8 +41,10 @@ class Evictor {
   // kNone is about the limit alone. A limit of 0 is none. Requires: inside an epoch; no transaction
   // of this thread open but kSnapshot ones.
   Room MakeRoom(uint64_t limit, uint64_t more);
-  // The first part alone, for at most about `most` keys, and without waiting for anybody.
+  // The first part alone, for at most `most` keys, and without waiting for anybody.
   Room Evict(uint64_t limit, size_t most);
+  // Keys that this one has evicted so far.
+  uint64_t evicted() const { return evicted_count_; }
 
  private:
   static constexpr size_t kBatch = 16;  // victims a session
@@ -59,6 +61,7 @@ class Evictor {
   Transaction txn_;
   std::vector<Victim> victims_;
   std::vector<bool> evicted_;
+  uint64_t evicted_count_ = 0;
 };
 
 }  // namespace fluxkv::engine
