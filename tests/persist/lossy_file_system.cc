@@ -32,8 +32,8 @@ class LossyFileSystem::LossyFile : public File {
     files_.Note(
         {Operation::kWrite, reason != nullptr, inode_->id, offset, std::string(done), {}, {}});
     if (reason == nullptr) return {};
-    return Status::Error("cannot write at " + std::to_string(offset) + " to " + path_ + ": " +
-                         *reason);
+    return Status::Error(ErrorKind::kIo, "cannot write at " + std::to_string(offset) + " to " +
+                                             path_ + ": " + *reason);
   }
   Result<size_t> ReadAt(uint64_t offset, char* out, size_t size) override {
     std::lock_guard lock(files_.mutex_);
@@ -49,7 +49,9 @@ class LossyFileSystem::LossyFile : public File {
     }
     const std::string* reason = files_.Begin(Operation::kSync, path_);
     files_.Note({Operation::kSync, reason != nullptr, inode_->id, 0, {}, {}, {}});
-    return reason == nullptr ? Status() : Status::Error("cannot sync " + path_ + ": " + *reason);
+    return reason == nullptr
+               ? Status()
+               : Status::Error(ErrorKind::kIo, "cannot sync " + path_ + ": " + *reason);
   }
   Result<uint64_t> Size() override {
     std::lock_guard lock(files_.mutex_);
@@ -112,9 +114,11 @@ Result<std::unique_ptr<File>> LossyFileSystem::Open(const std::string& path, Ope
     if (reason == nullptr) inode->bytes.clear();
     Note(
         {Operation::kCreate, reason != nullptr, inode == nullptr ? 0 : inode->id, 0, {}, path, {}});
-    if (reason != nullptr) return Status::Error("cannot create " + path + ": " + *reason);
+    if (reason != nullptr)
+      return Status::Error(ErrorKind::kIo, "cannot create " + path + ": " + *reason);
   }
-  if (inode == nullptr) return Status::Error("cannot open " + path + ": No such file or directory");
+  if (inode == nullptr)
+    return Status::Error(ErrorKind::kIo, "cannot open " + path + ": No such file or directory");
   return std::unique_ptr<File>(std::make_unique<LossyFile>(*this, inode, path));
 }
 
@@ -130,7 +134,7 @@ Status LossyFileSystem::Rename(const std::string& from, const std::string& to) {
   }
   Note({Operation::kRename, reason != nullptr, 0, 0, {}, from, to});
   if (reason == nullptr) return {};
-  return Status::Error("cannot rename to " + to + " " + from + ": " + *reason);
+  return Status::Error(ErrorKind::kIo, "cannot rename to " + to + " " + from + ": " + *reason);
 }
 
 Status LossyFileSystem::Remove(const std::string& path) {
@@ -139,14 +143,17 @@ Status LossyFileSystem::Remove(const std::string& path) {
   static const std::string kMissing = "No such file or directory";
   if (reason == nullptr && names_.erase(path) == 0) reason = &kMissing;
   Note({Operation::kRemove, reason != nullptr, 0, 0, {}, path, {}});
-  return reason == nullptr ? Status() : Status::Error("cannot remove " + path + ": " + *reason);
+  return reason == nullptr
+             ? Status()
+             : Status::Error(ErrorKind::kIo, "cannot remove " + path + ": " + *reason);
 }
 
 Status LossyFileSystem::SyncDirectory(const std::string& path) {
   std::lock_guard lock(mutex_);
   const std::string* reason = Begin(Operation::kSyncDirectory, path);
   Note({Operation::kSyncDirectory, reason != nullptr, 0, 0, {}, path, {}});
-  return reason == nullptr ? Status() : Status::Error("cannot sync " + path + ": " + *reason);
+  return reason == nullptr ? Status()
+                           : Status::Error(ErrorKind::kIo, "cannot sync " + path + ": " + *reason);
 }
 
 Result<std::vector<std::string>> LossyFileSystem::List(const std::string& path) {
@@ -156,7 +163,7 @@ Result<std::vector<std::string>> LossyFileSystem::List(const std::string& path) 
     if (name.starts_with(path + "/")) names.push_back(name.substr(path.size() + 1));
   }
   if (names.empty() && !directories_.contains(path))
-    return Status::Error("cannot list " + path + ": No such file or directory");
+    return Status::Error(ErrorKind::kIo, "cannot list " + path + ": No such file or directory");
   return names;
 }
 
@@ -174,7 +181,8 @@ Status LossyFileSystem::CreateDirectory(const std::string& path) {
 Result<std::unique_ptr<FileLock>> LossyFileSystem::Lock(const std::string& path) {
   std::lock_guard lock(mutex_);
   if (!locked_.insert(path).second)
-    return Status::Error("another process uses this data directory (" + path + " is locked)");
+    return Status::Error(ErrorKind::kLocked,
+                         "another process uses this data directory (" + path + " is locked)");
   return std::unique_ptr<FileLock>(std::make_unique<LossyLock>(*this, path));
 }
 
