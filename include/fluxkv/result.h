@@ -90,6 +90,7 @@ class [[nodiscard]] Result {
   T&& value() && { return std::move(Value()); }
   T& operator*() & { return Value(); }
   const T& operator*() const& { return value(); }
+  T&& operator*() && { return std::move(Value()); }
   T* operator->() { return &Value(); }
   const T* operator->() const { return &value(); }
   // The error; good if there is none.
