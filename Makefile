@@ -1,5 +1,5 @@
 # fluxkv: `make help` lists the targets. Objects go to build/<flavour>/, dependencies are tracked (-MMD).
-#   NATIVE=1 tunes for this machine's CPU    LTO=0 links faster    V=1 shows commands    FLAVOUR=release|debug|asan|tsan
+#   NATIVE=1 tunes for this machine's CPU    LTO=0 links faster    V=1 shows commands    FLAVOUR=release|debug|asan|tsan|library
 #   PLANT=NAME builds the tests with one planted bug (-DFLUXKV_PLANT_NAME) into build/plant-NAME
 .DEFAULT_GOAL := all
 ifeq ($(MAKELEVEL),0)
@@ -18,13 +18,23 @@ FUZZ_SECONDS ?= 30
 ISOLATION_SECONDS ?= 600
 CRASH_CYCLES ?= 50
 
-# What each flavour is: the product, the tests' build (invariant checks on), and the two sanitizers.
-# The sanitizers replace malloc themselves, so jemalloc is left out there.
+# Where `make install` puts things; DESTDIR stands before all of them.
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+
+# What each flavour is: the product, the tests' build (invariant checks on), the two sanitizers, and the library, which
+# any compiler's link must understand. The sanitizers replace malloc themselves, so jemalloc is left out there.
 FLAGS_release := -O3 -g -DNDEBUG $(if $(filter 1,$(LTO)),-flto=auto)
+FLAGS_library := -O3 -g1 -DNDEBUG
 FLAGS_debug   := -O1 -g1
 FLAGS_asan    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread -Wno-error=tsan
 JEMALLOC_release := 1
+JEMALLOC_library := 1
 JEMALLOC_debug   := 1
 
 CXXSTD   := -std=c++20 -pthread
@@ -55,10 +65,11 @@ MENTION  := $(shell grep -rlw FLUXKV_PLANT_$(PLANT) src)
 CHANGED  := $(patsubst build/debug/%.d,%.cc,$(foreach f,$(MENTION),$(shell grep -rlF --include='*.d' ' $(f)' build/debug)))
 endif
 object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),build/debug),$(DIR))/$(f:.cc=.o))
+EXAMPLES := $(patsubst examples/%.cc,build/examples/%,$(sort $(wildcard examples/*.cc)))
 PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 
-.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools plants lint format isolation bench bench-durability bench-memory bench-order bench-engine soak clean
+.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools plants lint format isolation library examples install uninstall bench bench-durability bench-memory bench-order bench-engine soak clean
 help:            ## this list
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
@@ -71,6 +82,33 @@ run:             ## install what running needs, build, start on 127.0.0.1:6379 (
 	@scripts/install-deps.sh run
 	@$(MAKE) build/fluxkv
 	@exec build/fluxkv conf/fluxkv.toml
+
+library:         ## the store as a library: build/library/libfluxkv.a, headers in include/
+	@$(MAKE) FLAVOUR=library build/library/libfluxkv.a
+
+examples: library ## programs that use it: build/examples/
+	@$(MAKE) $(EXAMPLES)
+
+# A configuration that is there stays as it is.
+install: all library ## into PREFIX (/usr/local): server, tools, library, headers, pkg-config file, configuration, systemd unit
+	@install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/fluxkv $(SYSCONFDIR)/fluxkv $(UNITDIR))
+	@install -m 755 build/fluxkv build/fluxkv-import build/fluxkv-check $(DESTDIR)$(BINDIR)
+	@install -m 644 build/library/libfluxkv.a $(DESTDIR)$(LIBDIR)
+	@install -m 644 include/fluxkv/*.h $(DESTDIR)$(INCLUDEDIR)/fluxkv
+	@$(FILL_IN) conf/fluxkv.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/fluxkv.pc
+	@$(FILL_IN) conf/fluxkv.service.in > $(DESTDIR)$(UNITDIR)/fluxkv.service
+	@chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/fluxkv.pc $(DESTDIR)$(UNITDIR)/fluxkv.service
+	@test -e $(DESTDIR)$(SYSCONFDIR)/fluxkv/fluxkv.toml || install -m 644 conf/fluxkv.toml $(DESTDIR)$(SYSCONFDIR)/fluxkv
+
+uninstall:       ## removes what install put there, but for a configuration that was changed
+	@rm -f $(addprefix $(DESTDIR)$(BINDIR)/,fluxkv fluxkv-import fluxkv-check) $(DESTDIR)$(LIBDIR)/libfluxkv.a \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/fluxkv.pc $(DESTDIR)$(UNITDIR)/fluxkv.service
+	@rm -rf $(DESTDIR)$(INCLUDEDIR)/fluxkv
+	@cmp -s conf/fluxkv.toml $(DESTDIR)$(SYSCONFDIR)/fluxkv/fluxkv.toml && rm $(DESTDIR)$(SYSCONFDIR)/fluxkv/fluxkv.toml || true
+	@rmdir $(DESTDIR)$(SYSCONFDIR)/fluxkv 2>/dev/null || true
+
+VERSION := $(shell sed -n 's/.* kVersion = "\(.*\)";/\1/p' src/base/version.h)
+FILL_IN := sed $(foreach v,PREFIX BINDIR LIBDIR INCLUDEDIR SYSCONFDIR VERSION,-e 's|@$(v)@|$($(v))|g')
 
 test:            ## install what testing needs, build, run every test; ends with `N passed, M failed`
 	@scripts/install-deps.sh test
@@ -138,10 +176,16 @@ tools:  $(PROGRAMS)
 tests:  unit wire tools
 fuzzers: $(FUZZERS)
 
-$(DIR)/fluxkv: $(call object,$(SRC) src/server/main.cc)
+$(DIR)/fluxkv: $(call object,$(filter-out src/library/%,$(SRC)) src/server/main.cc)
 	$(LINK)
 $(DIR)/fluxkv-import $(DIR)/fluxkv-check: $(DIR)/fluxkv-%: $(call object,$(filter src/base/% src/engine/% src/types/% src/persist/% src/tools/%,$(SRC))) $(DIR)/src/tools/%_main.o
 	$(LINK)
+$(DIR)/libfluxkv.a: $(call object,$(filter src/base/% src/engine/% src/types/% src/persist/% src/library/%,$(SRC)))
+	@mkdir -p $(@D) && rm -f $@ && gcc-ar rcs $@ $^
+$(EXAMPLES): build/examples/%: examples/%.cc build/library/libfluxkv.a $(wildcard include/fluxkv/*.h)
+	@mkdir -p $(@D) && echo "$@"
+	$(QUIET)$(CACHE) $(CXX) $(CXXSTD) -O2 $(WARNINGS) -Iinclude -c $< -o $@.o
+	$(QUIET)$(CXX) $(CXXSTD) $@.o build/library/libfluxkv.a -ljemalloc -lxxhash -lspdlog -lfmt -o $@
 $(DIR)/unit_tests: $(call object,$(UNIT) $(SRC)) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
 $(DIR)/wire_tests: $(call object,$(WIRE)) $(DIR)/libsupport.a

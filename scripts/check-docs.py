@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-FOLDERS = ("src/", "tests/", "docs/", "scripts/", "bench/", "conf/", ".ci/")
+FOLDERS = ("include/", "src/", "tests/", "docs/", "scripts/", "bench/", "conf/", "examples/", ".ci/")
 
 
 def main():
@@ -19,7 +19,8 @@ def main():
             continue
         for number, line in enumerate(open(doc, encoding="utf-8"), 1):
             named = [(n, "") for n in re.findall(r"`([^`\s]+)`", line) if n.startswith(FOLDERS)]
-            named += [(n, os.path.dirname(doc)) for n in re.findall(r"\]\(([^)#\s]+)[^)]*\)", line) if ":" not in n]
+            links = [] if line.startswith("    ") else re.findall(r"\]\(([^)#\s]+)[^)]*\)", line)  # not in code
+            named += [(n, os.path.dirname(doc)) for n in links if ":" not in n]
             for name, base in named:
                 path = os.path.join(base, re.sub(r"(:\d+|#.*|[.,;])$", "", name))
                 pattern = re.sub(r"<[^>]*>", "*", path)  # `tests/<area>/x` stands for any area

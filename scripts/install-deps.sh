@@ -9,7 +9,7 @@ case "${1:-}" in
 esac
 wanted=(g++ make libuv1-dev libjemalloc-dev libtomlplusplus-dev libxxhash-dev libspdlog-dev)
 if [ $with_tests = 1 ]; then
-  wanted+=(libhiredis-dev doctest-dev redis-tools clang-format python3)
+  wanted+=(libhiredis-dev doctest-dev redis-tools clang-format pkg-config python3)
 fi
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "This is not Debian or Ubuntu. Install what corresponds to: ${wanted[*]}" >&2

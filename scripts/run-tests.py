@@ -130,6 +130,8 @@ def all_steps():
     fuzz_seconds = int(os.environ.get("FUZZ_SECONDS", 15))
     yield from lint_steps()
     yield Step("unit", ["build/debug/unit_tests"], both, doctest=True, timeout=400)
+    yield Step("install", ["scripts/check-install.py"], release + ["+", *built("library", "build/library/libfluxkv.a")],
+               timeout=400)
     for threads in (1, 4):
         yield Step(f"wire-threads{threads}", ["build/debug/wire_tests"], both, server_env("release", threads), True, 240)
         yield Step(f"compare-threads{threads}", ["scripts/compare-replies.py", "--threads", str(threads)],
