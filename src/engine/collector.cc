@@ -165,7 +165,7 @@ bool Collector::expiring() const {
 }
 
 int64_t Collector::WaitMs() const {
-  if (more_is_due_ || buried_ < pass_end_ || deadlines_.sweeping()) return 0;
+  if (more_is_due_ || more_to_settle_ || buried_ < pass_end_ || deadlines_.sweeping()) return 0;
   if (walking() || evicting() || !policy_is_tidy_) return 0;
   const auto* interval = store_.options.vacuum_interval_ms;
   int64_t wait =
@@ -179,6 +179,7 @@ void Collector::Turn() {
   if (policy_wanted_.load(std::memory_order_relaxed)) FollowPolicy();
   TakeInboxes();
   more_is_due_ = Expire();
+  more_to_settle_ = SettleRanges();
   if (buried_ == pass_end_ && !vacuuming_ && PassIsDue()) BeginPass(/*look_at_held=*/false);
   Bury();
   backlog_.store(garbage_.size() - buried_, std::memory_order_relaxed);
@@ -201,8 +202,8 @@ Vacuumed Collector::TurnsForVacuum() {
   const int64_t until_ms = store_.clock.Tick();
   do {
     Turn();
-  } while (!stop_ &&
-           ((expiring() && deadlines_.next_ms() <= until_ms) || walking() || !policy_is_tidy_));
+  } while (!stop_ && ((expiring() && deadlines_.next_ms() <= until_ms) || more_to_settle_ ||
+                      walking() || !policy_is_tidy_));
   vacuuming_ = true;
   while (!stop_ && buried_ < pass_end_) Turn();
   TakeInboxes();  // the tombstones of what expired
@@ -274,7 +275,9 @@ void Collector::FreeDroppedRoots() {
   });
   std::vector<DroppedRoot> keep;
   for (const DroppedRoot& d : candidates) {
-    if (store_.snapshots.Needs(d.root->stamp.load(), d.replaced_at)) {
+    const RangeDeletes* deletes = d.root->keyspace->range_deletes();
+    const bool settled = deletes == nullptr || deletes->settled();  // G7
+    if (!settled || store_.snapshots.Needs(d.root->stamp.load(), d.replaced_at)) {
       keep.push_back(d);
       continue;
     }

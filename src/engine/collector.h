@@ -1,12 +1,14 @@
 // The collector: one thread that does what writers leave. It buries dead keys (tombstones that
 // nobody can see past, nodes that never got a version), frees versions that a snapshot held back,
+// settles range deletes (range_deletes.h),
 // deletes expired keys in order of their deadline (in batches, within which the order is another),
 // frees keyspaces that FLUSHDB dropped, changes
 // the eviction policy and files keys with a new one.
 //
-// It works in turns of a few milliseconds: what is due comes first, then burying, then the sweep of
-// the expiry queue. Keys are handled in batches: the cache lines of all are asked for, their
-// stripes are latched in order, and one commit (or one visit of the ordered list) does for all.
+// It works in turns of a few milliseconds: what is due comes first, then range deletes, then
+// burying, then the sweep of the expiry queue. Keys are handled in batches: the cache lines of all
+// are asked for, their stripes are latched in order, and one commit (or one visit of the ordered
+// list) does for all.
 //
 // G1. Only the collector closes and unlinks nodes, under the key's latch (N2), and unlinks
 //     RootVersions (K2).
@@ -22,8 +24,10 @@
 // G6. A batch holds the latches of at most kBatch keys, and waits under them only for what a writer
 //     waits for under its own: the mutexes of watches and commits, latches inside list and index.
 //
-// Files: collector.cc (the thread, dropped keyspaces), collector_expiry.cc, collector_bury.cc,
-// collector_eviction.cc.
+// G7. A keyspace with a range delete that is not settled is not destroyed: clients wait for it.
+//
+// Files: collector.cc (the thread, dropped keyspaces), collector_expiry.cc, collector_ranges.cc,
+// collector_bury.cc, collector_eviction.cc.
 //
 // Threads: the public methods from any thread; the rest is the collector's own.
 #pragma once
@@ -35,6 +39,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -43,6 +48,7 @@
 #include "engine/evictor.h"
 #include "engine/handle.h"
 #include "engine/keyspace.h"
+#include "engine/range_deletes.h"
 #include "engine/transaction.h"
 
 namespace fluxkv::engine {
@@ -59,7 +65,11 @@ class Collector {
   void Wake();
   // `before` is the root that a commit with this stamp replaced.
   void DropRoot(uint32_t db, RootVersion* before, Stamp replaced_at);
-  Vacuumed Vacuum();         // waits
+  Vacuumed Vacuum();  // waits
+  // A range delete that has just been committed. Requires: every latch held.
+  void SettleRange(Keyspace* keyspace, std::shared_ptr<RangeDelete> deleted);
+  size_t range_deletes() const { return range_deletes_.load(std::memory_order_acquire); }
+  void LimitSettling(std::optional<uint64_t> nodes);
   uint64_t RequestVacuum();  // a ticket
   bool VacuumEnded(uint64_t ticket, Vacuumed* result) const;
   VacuumStats figures() const;  // without what others know
@@ -138,6 +148,22 @@ class Collector {
   // Whether the entry is to stay. Requires: its key is latched.
   bool StillWanted(const Deadlines::Entry& entry, const Keyspace& keyspace);
 
+  // ---- Range deletes (collector_ranges.cc)
+  struct RangeWalk {
+    Keyspace* keyspace;  // G7
+    uint64_t keyspace_id;
+    std::shared_ptr<RangeDelete> deleted;
+    std::string position;  // the keys below it are settled
+  };
+  // Settles some of what is not settled. True when there is more.
+  bool SettleRanges();
+  bool settling() const { return !walks_.empty() && settle_left_.load() != 0; }
+  // One block of the list; true when the walk has ended.
+  bool SettlePage(RangeWalk* walk);
+  // False when the keyspace was swapped away meanwhile.
+  bool SettleBatch(RangeWalk* walk, std::span<Node* const> nodes);
+  void EndWalk(const RangeWalk& walk);
+
   // ---- Burying (collector_bury.cc)
   // Begins a pass over everything that is on the list now, and looks at what is held if it is time.
   void BeginPass(bool look_at_held);
@@ -196,6 +222,12 @@ class Collector {
   size_t filed_in_turn_ = 0;                // entries that came in since the last turn
   std::atomic<size_t> filed_deadlines_{0};  // a figure
 
+  std::vector<RangeWalk> walks_;  // oldest first
+  bool more_to_settle_ = false;
+  std::atomic<size_t> range_deletes_{0};           // that are not settled
+  std::atomic<uint64_t> settle_left_{kSettleAll};  // nodes (LimitSettling)
+  static constexpr uint64_t kSettleAll = ~uint64_t{0};
+
   std::vector<Garbage> garbage_;  // done with up to `buried_`, of this pass up to `pass_end_`
   size_t buried_ = 0, pass_end_ = 0;
   std::vector<Garbage> held_;
@@ -236,6 +268,7 @@ class Collector {
   bool woken_ = false;                              // guarded by mutex_
   uint64_t vacuums_wanted_ = 0, vacuums_done_ = 0;  // guarded by mutex_
   std::vector<DroppedRoot> dropped_;                // guarded by mutex_
+  std::vector<RangeWalk> new_walks_;                // guarded by mutex_
   WantedPolicy wanted_policy_;                      // guarded by mutex_
   std::condition_variable policy_set_;
   Vacuumed vacuumed_last_;  // guarded by mutex_

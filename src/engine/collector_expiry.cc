@@ -81,6 +81,7 @@ void Collector::ExpireBatch(std::span<const Deadlines::Entry> batch) {
     nodes_.clear();
     keyspace->index.FindByHash(e.hash, &nodes_);
     for (Node* node : nodes_) {
+      txn_->Settle(*db, keyspace, node, e.hash);
       const Version* head = node->head();
       if (head == nullptr || !head->has_expiry()) {
         node->clear(Node::kFiled);

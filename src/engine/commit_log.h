@@ -78,6 +78,9 @@ class RecordWriter {
   RecordWriter(LogQueue& queue, Stamp stamp, int64_t time_ms);
   void Put(uint32_t db, std::string_view key, const Version& version);
   void Delete(uint32_t db, std::string_view key) { AppendDelete(&queue_.bytes_, db, key); }
+  void DeleteRange(uint32_t db, const KeyInterval& interval) {
+    AppendDeleteRange(&queue_.bytes_, db, interval);
+  }
   void Roots(const std::vector<RootChange>& roots) { AppendRoots(&queue_.bytes_, roots); }
   // Bytes that are queued now. A record without changes is dropped.
   size_t Finish();

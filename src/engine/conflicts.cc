@@ -6,6 +6,24 @@
 
 namespace fluxkv::engine {
 
+namespace {
+constexpr size_t kNotedBytesMax = 256;  // of a range's bound
+}  // namespace
+
+KeyRange KeyRange::Around(uint32_t db, const KeyInterval& interval) {
+  KeyRange range{.db = db,
+                 .whole = interval.low.empty() && !interval.high,
+                 .low = interval.low.substr(0, kNotedBytesMax),
+                 .high = interval.high.value_or(""),
+                 .to_end = !interval.high};
+  if (range.high.size() > kNotedBytesMax) {
+    const std::optional<std::string> above = PrefixEnd(range.high.substr(0, kNotedBytesMax));
+    range.to_end = !above.has_value();
+    range.high = above.value_or("");
+  }
+  return range;
+}
+
 void Conflicts::Begin(TrackedTransaction* transaction) {
   tracking_.fetch_add(1, std::memory_order_seq_cst);
   std::lock_guard lock(commit_mutex_);
@@ -126,6 +144,14 @@ void Conflicts::NoteWholeWrite(uint32_t db, Stamp pi) {
   for (TrackedTransaction* t : live_) {
     for (const KeyRange& r : t->ranges) {
       if (r.db == db) t->range_pi = std::min(t->range_pi, pi);
+    }
+  }
+}
+
+void Conflicts::NoteRangeWrite(const KeyRange& range, Stamp pi) {
+  for (TrackedTransaction* t : live_) {
+    for (const KeyRange& r : t->ranges) {
+      if (r.Meets(range)) t->range_pi = std::min(t->range_pi, pi);
     }
   }
 }

@@ -41,6 +41,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "engine/key_interval.h"
 #include "engine/version.h"
 
 namespace fluxkv::engine {
@@ -52,6 +53,13 @@ struct KeyRange {
   bool whole = false;
   std::string low, high;
   bool to_end = false;
+  // The interval, or somewhat more: bounds may be as long as keys, and are kept for long.
+  static KeyRange Around(uint32_t db, const KeyInterval& interval);
+  bool Meets(const KeyRange& other) const {
+    return db == other.db &&
+           (whole || other.whole ||
+            ((to_end || other.low <= high) && (other.to_end || low <= other.high)));
+  }
   bool Holds(uint32_t in_db, std::string_view key) const {
     return db == in_db && (whole || (low <= key && (to_end || key <= high)));
   }
@@ -108,6 +116,8 @@ class Conflicts {
   // it get an rw-edge.
   void NoteWrite(const TrackedTransaction* self, uint32_t db, std::string_view key, Stamp pi);
   void NoteWholeWrite(uint32_t db, Stamp pi);  // cleared or swapped
+  // A range delete with this pi. Who read single keys of it finds it as their overwriter.
+  void NoteRangeWrite(const KeyRange& range, Stamp pi);
   // Whether a live read-only snapshot is at or past `pi` (C5).
   bool ReadOnlyReaches(Stamp pi) const;
 

@@ -78,6 +78,7 @@ EngineStats Database::stats() const {
   s.versions_kept = versions_kept();
   s.expired_keys = store_->expired_keys.load(std::memory_order_relaxed);
   s.filed_deadlines = store_->collector->filed_deadlines();
+  s.range_deletes = range_deletes();
   s.live_snapshots = store_->snapshots.count();
   s.stamp = store_->stamp.load(std::memory_order_relaxed);
   const Stamp oldest = store_->snapshots.Oldest();
@@ -110,6 +111,12 @@ bool Database::Changed(const WatchToken& token) const {
 void Database::PauseExpiry(int64_t until_ms) {
   store_->expiry_paused_until_ms.store(until_ms, std::memory_order_relaxed);
   store_->collector->Wake();
+}
+void Database::LimitSettling(std::optional<uint64_t> nodes) {
+  store_->collector->LimitSettling(nodes);
+}
+uint64_t Database::range_deletes() const {
+  return store_->collector->range_deletes();
 }
 void Database::set_active_expiry(bool on) {
   store_->collector->set_active_expiry(on);

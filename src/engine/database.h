@@ -38,6 +38,9 @@ struct Options {
   std::function<void(uint32_t db, std::string_view key, Stamp stamp)> on_expired = {};
   // The same for a key that was evicted.
   std::function<void(uint32_t db, std::string_view key, Stamp stamp)> on_evicted = {};
+  // The same for a key that a range delete of many keys ended, by the thread that settled it
+  // (range_deletes.h); `stamp` is the range delete's.
+  std::function<void(uint32_t db, std::string_view key, Stamp stamp)> on_deleted = {};
   // Bytes that used_bytes is kept at or below, 0 or null: no limit. Writers make room first
   // (evictor.h); the collector does when the limit falls.
   const std::atomic<int64_t>* memory_limit = nullptr;
@@ -63,7 +66,7 @@ struct VacuumStats {
 };
 
 struct DatabaseStats {
-  uint64_t keys = 0;  // as CountKeys
+  uint64_t keys = 0;  // as CountKeys, but for what range deletes have not settled
   uint64_t keys_with_expiry = 0;
 };
 
@@ -75,6 +78,7 @@ struct EngineStats {
   uint64_t retired_bytes = 0;    // unlinked, not yet freed
   uint64_t expired_keys = 0;     // removed because their deadline passed
   uint64_t filed_deadlines = 0;  // entries of the expiry queue
+  uint64_t range_deletes = 0;    // that are not settled
   uint64_t versions_kept = 0;    // behind newest versions, held by snapshots
   uint64_t live_snapshots = 0;
   Stamp stamp = 0;             // newest
@@ -140,6 +144,9 @@ class Database {
   // (DEBUG SET-ACTIVE-EXPIRE), both until a time (CLIENT PAUSE; 0: not any more).
   void set_active_expiry(bool on);
   void PauseExpiry(int64_t until_ms);
+  // The collector settles so many nodes more (for tests, DEBUG), nullopt: all that there are.
+  void LimitSettling(std::optional<uint64_t> nodes);
+  uint64_t range_deletes() const;  // EngineStats::range_deletes alone
   // Waits until everything that could be reclaimed now has been. Requires: outside an epoch.
   Vacuumed Vacuum();
   // The same without waiting: a ticket, and whether that vacuum has ended.

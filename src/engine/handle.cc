@@ -72,6 +72,12 @@ void Handle::RetirePast(Past* past) {
   reclaimer_.Retire(past, sizeof(Past), [](void* p) { Past::Delete(static_cast<Past*>(p)); });
 }
 
+void Handle::RetireRangeDeletes(const RangeDeletes* list) {
+  if (list == nullptr) return;
+  reclaimer_.Retire(const_cast<RangeDeletes*>(list), sizeof(RangeDeletes),
+                    [](void* p) { delete static_cast<RangeDeletes*>(p); });
+}
+
 void Handle::LeaveGarbage(Keyspace* keyspace, Node* node) {
   shared_.inbox_latch.Lock();
   shared_.garbage.push_back({keyspace, node});

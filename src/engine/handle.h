@@ -26,6 +26,7 @@
 namespace fluxkv::engine {
 
 class Keyspace;
+class RangeDeletes;
 class Store;
 
 // What other threads see of a handle. It belongs to the Store and outlives the handle.
@@ -115,6 +116,7 @@ class Handle {
   void RetireVersion(Version* version);  // whoever calls it has taken its bytes off the figures
   void RetireHistory(History* entry);    // the entry, not its version
   void RetirePast(Past* past);
+  void RetireRangeDeletes(const RangeDeletes* list);  // may be null
   void LeaveGarbage(Keyspace* keyspace, Node* node);
   void LeaveDeadline(int64_t at_ms, uint64_t hash, uint64_t keyspace);
 

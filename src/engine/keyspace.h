@@ -21,19 +21,37 @@
 #include "engine/eviction/eviction.h"
 #include "engine/hash_index.h"
 #include "engine/ordered_list.h"
+#include "engine/range_deletes.h"
 
 namespace fluxkv::engine {
 
 class Keyspace {
  public:
   explicit Keyspace(uint64_t id) : id(id) {}
+  ~Keyspace() { delete range_deletes(); }
+  Keyspace(const Keyspace&) = delete;
+  Keyspace& operator=(const Keyspace&) = delete;
 
   const uint64_t id;  // never used again
+
+ private:
+  // Beside what a look-up needs anyhow.
+  std::atomic<const RangeDeletes*> range_deletes_{nullptr};
+
+ public:
   HashIndex index;
   OrderedList list;
   // Nodes closed so far. A reader that found no node compares it to know
   // that none was there in between.
   std::atomic<uint64_t> buried{0};
+  // Those under way, null if there are none; ordered after a reader's mark (conflicts.h, C1).
+  const RangeDeletes* range_deletes() const {
+    return range_deletes_.load(std::memory_order_seq_cst);
+  }
+  // R5. Whether `before` was still the list.
+  bool ExchangeRangeDeletes(const RangeDeletes* before, const RangeDeletes* after) {
+    return range_deletes_.compare_exchange_strong(before, after, std::memory_order_seq_cst);
+  }
   // RootVersions that name it. Changed with all latches held, and by the collector.
   std::atomic<uint32_t> roots{0};
   // What the eviction policy knows of it (eviction.h, V2); SetEviction with all latches held, or
@@ -63,6 +81,7 @@ class Keyspace {
     for (const Stripe& s : stripes_) sum += s.live_bytes.load(std::memory_order_relaxed);
     return sum;
   }
+  // Keys that a range delete ended count until they are settled.
   uint64_t keys() const {
     int64_t sum = 0;
     for (const Stripe& s : stripes_) sum += s.keys.load(std::memory_order_relaxed);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "engine/interval_walk.h"
 #include "engine/store.h"
 #include "engine/transaction.h"
 
@@ -12,6 +13,7 @@ namespace fluxkv::engine {
 namespace {
 // New nodes are put into a list one by one if they are fewer than one in so many of all.
 constexpr size_t kRebuildShare = 16;
+constexpr size_t kRemovedTogether = 1024;  // nodes
 }  // namespace
 
 struct Loader::Part {
@@ -26,7 +28,7 @@ struct Loader::Part {
   std::optional<OrderedList::Appender> appender;
   std::string last_key;
   std::vector<Node*> unlisted;   // nodes that are not in the list yet
-  std::vector<Node*> emptied;    // nodes that lost their version, some more than once
+  std::vector<Node*> emptied;    // nodes that lost their version, once each (Node::kQueued)
   std::vector<Node*> deadlines;  // nodes that ever had a deadline, once each (Node::kFiled)
   bool expected = false;
   uint64_t appended = 0;  // nodes that are in the list
@@ -139,12 +141,15 @@ Status Loader::ApplyChange(const Change& change, Stamp stamp) {
   if (change.kind == ChangeKind::kRoots) return ApplyRoots(change.roots);
   if (change.db >= parts_.size()) return NoSuchDatabase(change.db);
   Part& part = *parts_[change.db];
+  if (change.kind == ChangeKind::kDeleteRange) {
+    DeleteRange(part, change.interval());
+    return {};
+  }
   const Key key(change.key);
   Node* node = part.keyspace->index.Find(key);
   if (change.kind == ChangeKind::kDelete) {
     if (node == nullptr) return {};  // what was there had no record: a deadline had ended it
-    SetHead(part, node, nullptr);
-    part.emptied.push_back(node);
+    Empty(part, node);
     return {};
   }
   Status status;
@@ -158,6 +163,42 @@ Status Loader::ApplyChange(const Change& change, Stamp stamp) {
   }
   SetHead(part, node, std::move(version));
   return {};
+}
+
+void Loader::Empty(Part& part, Node* node) {
+  SetHead(part, node, nullptr);
+  if (node->has(Node::kQueued)) return;
+  node->set(Node::kQueued);
+  part.emptied.push_back(node);
+}
+
+// Everything there is older than the change. What is deleted leaves index and list, so that the
+// next one does not meet it; but for nodes that are noted elsewhere.
+void Loader::DeleteRange(Part& part, const KeyInterval& interval) {
+  CompleteList(part);
+  std::vector<Node*> gone;
+  VisitUp(part.keyspace->list, interval, [&](const Node& found) {
+    Node* node = const_cast<Node*>(&found);
+    if (node->has(Node::kQueued) || node->has(Node::kFiled)) {
+      if (node->head() != nullptr) Empty(part, node);
+    } else {
+      gone.push_back(node);
+    }
+    return true;
+  });
+  for (Node* node : gone) {
+    part.keyspace->index.Remove(node, HashBytes(node->key()));
+    part.bytes -= static_cast<int64_t>(node->AllocatedBytes());
+  }
+  for (size_t i = 0; i < gone.size(); i += kRemovedTogether) {
+    const size_t n = std::min(kRemovedTogether, gone.size() - i);
+    part.keyspace->list.Remove(std::span(gone).subspan(i, n), handle_.reclaimer());
+  }
+  for (Node* node : gone) {
+    if (node->head() != nullptr) SetHead(part, node, nullptr);
+    Node::Delete(node);
+  }
+  part.appended -= gone.size();
 }
 
 Status Loader::ApplyRoots(const std::vector<RootChange>& roots) {
@@ -183,13 +224,16 @@ Status Loader::ApplyRoots(const std::vector<RootChange>& roots) {
 }
 
 void Loader::Complete(Part& part, int64_t time_ms) {
-  part.appender.reset();
   for (Node* node : part.deadlines) {
     if (node->head() == nullptr || !node->head()->ExpiredAt(time_ms)) continue;
-    SetHead(part, node, nullptr);
-    part.emptied.push_back(node);
+    Empty(part, node);
     ++expired_keys_;
   }
+  CompleteList(part);
+}
+
+void Loader::CompleteList(Part& part) {
+  part.appender.reset();
   std::vector<Node*>& unlisted = part.unlisted;
   const auto before = [](const Node* a, const Node* b) { return a->key() < b->key(); };
   std::sort(unlisted.begin(), unlisted.end(), before);
@@ -202,6 +246,7 @@ void Loader::Complete(Part& part, int64_t time_ms) {
     OrderedList::Appender appender(list);
     for (Node* node : all) appender.Append(node);
   }
+  part.appended += unlisted.size();
   unlisted.clear();
 }
 
@@ -217,9 +262,11 @@ void Loader::Install(int64_t time_ms, Transaction* exclusive) {
     bytes += part->bytes;
     int64_t dead_bytes = 0;
     for (Node* node : part->emptied) {
-      if (node->head() != nullptr || node->has(Node::kQueued)) continue;
+      if (node->head() != nullptr) {  // it came back
+        node->clear(Node::kQueued);
+        continue;
+      }
       dead_bytes += static_cast<int64_t>(node->AllocatedBytes());
-      node->set(Node::kQueued);
       garbage.push_back({keyspace, node});
     }
     garbage_bytes += dead_bytes;

@@ -8,7 +8,7 @@
 //   loader.Install(newest_time_ms);
 //
 // Keys of a snapshot come in order, so the list is built bottom-up without a search. What the log
-// adds is sorted at the end and merged.
+// adds is sorted and merged: at the end, and before a range delete, which walks the list.
 //
 // Requires: the handle is inside an epoch; it breathes now and then.
 // Threads: one, the handle's; others may use the database meanwhile, and see what it held before.
@@ -63,10 +63,14 @@ class Loader {
   // Null when keys fill the range of addresses they can have.
   Node* NewNode(Part& part, std::string_view key);
   Status ApplyChange(const Change& change, Stamp stamp);
+  void Empty(Part& part, Node* node);
+  void DeleteRange(Part& part, const KeyInterval& interval);
   Status ApplyRoots(const std::vector<RootChange>& roots);
   // The version of a put, or null with a status.
   VersionPtr ValueOf(const Change& change, Stamp stamp, Status* status) const;
   void SetHead(Part& part, Node* node, VersionPtr version);
+  // Puts all nodes into the list.
+  void CompleteList(Part& part);
   void Complete(Part& part, int64_t time_ms);
 
   Database& database_;

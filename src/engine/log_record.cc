@@ -77,6 +77,23 @@ void AppendDelete(std::string* out, uint32_t db, std::string_view key) {
              kNoExpiry, key);
 }
 
+void AppendDeleteRange(std::string* out, uint32_t db, const KeyInterval& interval) {
+  const std::string_view high = interval.high ? std::string_view(*interval.high) : "";
+  AppendHead(out,
+             {.kind = static_cast<uint8_t>(ChangeKind::kDeleteRange),
+              .db = db,
+              .key_bytes = static_cast<uint32_t>(interval.low.size()),
+              .value_bytes = static_cast<uint32_t>(high.size())},
+             kNoExpiry, interval.low);
+  out->append(high);
+}
+
+KeyInterval Change::interval() const {
+  KeyInterval interval{std::string(key), std::nullopt};
+  if (!value.empty()) interval.high = std::string(value);
+  return interval;
+}
+
 void AppendRoots(std::string* out, const std::vector<RootChange>& roots) {
   AppendRaw(out,
             ChangeHeader{.kind = static_cast<uint8_t>(ChangeKind::kRoots),
@@ -89,8 +106,8 @@ bool ChangeReader::Next(Change* change) {
   ChangeHeader header;
   if (!TakeRaw(&rest_, &header)) return Damaged();
   if (header.kind < static_cast<uint8_t>(ChangeKind::kPut) ||
-      header.kind > static_cast<uint8_t>(ChangeKind::kRoots) || header.has_expiry > 1 ||
-      header.key_bytes > limits::kKeyBytesMax || header.value_bytes > limits::kValueBytesMax)
+      header.kind > static_cast<uint8_t>(ChangeKind::kDeleteRange) || header.has_expiry > 1 ||
+      header.key_bytes > limits::kKeyBytesMax + 1 || header.value_bytes > limits::kValueBytesMax)
     return Damaged();
   change->kind = static_cast<ChangeKind>(header.kind);
   change->db = header.db;
@@ -101,6 +118,10 @@ bool ChangeReader::Next(Change* change) {
   if (header.has_expiry != 0 && !TakeRaw(&rest_, &change->expiry_ms)) return Damaged();
   if (!TakeBytes(&rest_, header.key_bytes, &change->key)) return Damaged();
   if (!TakeBytes(&rest_, header.value_bytes, &change->value)) return Damaged();
+  // The next key behind the longest may be a bound.
+  const bool is_range = change->kind == ChangeKind::kDeleteRange;
+  if (is_range) return (change->value.empty() || change->key < change->value) || Damaged();
+  if (header.key_bytes > limits::kKeyBytesMax) return Damaged();
   if (change->kind == ChangeKind::kPut) return true;
   if (change->kind == ChangeKind::kDelete) return change->value.empty() || Damaged();
   for (std::string_view roots = change->value; !roots.empty();) {

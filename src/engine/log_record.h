@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/key_interval.h"
 #include "engine/version.h"
 
 namespace fluxkv::engine {
@@ -39,9 +40,10 @@ inline size_t RecordBytes(size_t body_bytes) {
 }
 
 enum class ChangeKind : uint8_t {
-  kPut = 1,     // the key has this value
-  kDelete = 2,  // the key is gone
-  kRoots = 3,   // what database numbers stand for: FLUSHDB, FLUSHALL, SWAPDB
+  kPut = 1,          // the key has this value
+  kDelete = 2,       // the key is gone
+  kRoots = 3,        // what database numbers stand for: FLUSHDB, FLUSHALL, SWAPDB
+  kDeleteRange = 4,  // the keys that are there from `key` on, up to `value`, are gone
 };
 
 struct ChangeHeader {
@@ -72,6 +74,9 @@ struct Change {
   int64_t expiry_ms = kNoExpiry;
   std::string_view value{};         // kPut
   std::vector<RootChange> roots{};  // kRoots: all take effect at once
+
+  // Of a kDeleteRange: its bounds are `key` and `value`, which is empty when there is none.
+  KeyInterval interval() const;
 };
 
 size_t PutBytes(size_t key_bytes, bool has_expiry, size_t value_bytes);
@@ -79,6 +84,8 @@ size_t PutBytes(size_t key_bytes, bool has_expiry, size_t value_bytes);
 void AppendPutHead(std::string* out, uint32_t db, std::string_view key, const Version& version);
 void AppendPut(std::string* out, const Change& change);
 void AppendDelete(std::string* out, uint32_t db, std::string_view key);
+// Requires: the interval is not empty.
+void AppendDeleteRange(std::string* out, uint32_t db, const KeyInterval& interval);
 void AppendRoots(std::string* out, const std::vector<RootChange>& roots);
 
 class ChangeReader {

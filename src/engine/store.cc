@@ -132,24 +132,71 @@ int64_t Store::garbage_bytes() const {
   return sum;
 }
 
-const Version* NewestOf(const Node& node, bool* closed) {
+namespace {
+
+// The node's head, as soon as it is published; those of range deletes apart. May be kClosed.
+const Version* PublishedHead(const Node& node) {
   Backoff backoff;
   for (;;) {
-    Version* version = node.head_ordered();
-    *closed = version == Node::Closed();
-    if (*closed || version == nullptr || version->stamp() != kStampPending) return version;
+    const Version* head = node.head_ordered();
+    if (head == nullptr || head == Node::Closed() || head->stamp() != kStampPending) return head;
     backoff.Pause();
   }
 }
 
+// The overwriter of what `snapshot` sees of a node with this head.
+Stamp OverwriterPi(const RangeDeletes* deletes, std::string_view key, const Version* head,
+                   Stamp snapshot) {
+  // Pending under the commit mutex is the caller's own; what it overwrites was checked to be no
+  // newer than its snapshot.
+  if (head == nullptr || head == Node::Closed() || head->stamp() == kStampPending)
+    return kStampPending;
+  if (head->stamp() <= snapshot) {
+    const RangeDelete* end =
+        deletes == nullptr ? nullptr : deletes->EndOf(key, head, kStampPending);
+    // One that was there at the snapshot left nothing to overwrite.
+    return end == nullptr || end->stamp() <= snapshot ? kStampPending : end->stamp();
+  }
+  for (const History* entry = head->older(); entry != nullptr;
+       entry = entry->older.load(std::memory_order_acquire)) {
+    if (entry->version == nullptr || entry->version->stamp() <= snapshot) return entry->pi;
+  }
+  return 0;  // unknown: as old as can be, so the asker aborts
+}
+
+}  // namespace
+
 const Version* Newest(const Keyspace& keyspace, const Key& key, Node** node) {
   Backoff backoff;
   for (;;) {
+    const RangeDeletes* deletes = keyspace.range_deletes();  // R2: first
     *node = keyspace.index.Find(key);
     if (*node == nullptr) return nullptr;
-    bool closed = false;
-    const Version* version = NewestOf(**node, &closed);
-    if (!closed) return version;
+    const Version* version = PublishedHead(**node);
+#ifdef FLUXKV_PLANT_RANGE_DELETES_LAST
+    for (int i = 0; i < 2000; ++i) __builtin_ia32_pause();
+    deletes = keyspace.range_deletes();
+#endif
+    if (version != Node::Closed()) {
+      if (deletes == nullptr) [[likely]]
+        return version;
+      version = deletes->Seen(key.bytes, version, kStampPending);
+      if (version == nullptr || version->stamp() != kStampPending) return version;
+    }
+    backoff.Pause();
+  }
+}
+
+const Version* NewestOf(const Keyspace& keyspace, const Node& node) {
+  Backoff backoff;
+  for (;;) {
+    const RangeDeletes* deletes = keyspace.range_deletes();  // R2: first
+    const Version* version = PublishedHead(node);
+    if (version == Node::Closed()) return nullptr;
+    if (deletes == nullptr) [[likely]]
+      return version;
+    version = deletes->Seen(node.key(), version, kStampPending);
+    if (version == nullptr || version->stamp() != kStampPending) return version;
     backoff.Pause();
   }
 }
@@ -159,30 +206,42 @@ KeyState StateOf(const Version* newest) {
   return {.live = true, .expiry_ms = newest->expiry_ms()};
 }
 
-const Version* VisibleAt(const Node& node, Stamp snapshot) {
-  bool closed = false;
-  const Version* version = NewestOf(node, &closed);
+namespace {
+
+// What `snapshot` sees of a node with this head, range deletes that are under way apart.
+const Version* SeenOf(const Version* head, Stamp snapshot) {
   // Closed: what was there was a tombstone that every live snapshot sees, or nothing.
-  if (closed || version == nullptr || version->stamp() <= snapshot)
-    return closed ? nullptr : version;
-  for (const History* entry = version->older(); entry != nullptr;
+  if (head == Node::Closed()) return nullptr;
+  if (head == nullptr || head->stamp() <= snapshot) return head;
+  for (const History* entry = head->older(); entry != nullptr;
        entry = entry->older.load(std::memory_order_acquire)) {
     if (entry->version == nullptr || entry->version->stamp() <= snapshot) return entry->version;
   }
   return nullptr;
 }
 
-Stamp OverwriterPi(const Version* newest, Stamp snapshot) {
-  // Pending under the commit mutex is the caller's own; what it overwrites was checked to be no
-  // newer than its snapshot.
-  if (newest == nullptr || newest == Node::Closed() || newest->stamp() == kStampPending ||
-      newest->stamp() <= snapshot)
-    return kStampPending;
-  for (const History* entry = newest->older(); entry != nullptr;
-       entry = entry->older.load(std::memory_order_acquire)) {
-    if (entry->version == nullptr || entry->version->stamp() <= snapshot) return entry->pi;
-  }
-  return 0;  // unknown: as old as can be, so the asker aborts
+}  // namespace
+
+const Version* VisibleAt(const Keyspace& keyspace, const Node& node, Stamp snapshot) {
+  const RangeDeletes* deletes = keyspace.range_deletes();  // R2: first
+  const Version* seen = SeenOf(PublishedHead(node), snapshot);
+#ifdef FLUXKV_PLANT_RANGE_DELETES_LAST
+  for (int i = 0; i < 2000; ++i) __builtin_ia32_pause();
+  deletes = keyspace.range_deletes();
+#endif
+  if (deletes == nullptr) [[likely]]
+    return seen;
+  return deletes->Seen(node.key(), seen, snapshot);
+}
+
+Stamp OverwriterPi(const Keyspace& keyspace, const Node& node, Stamp snapshot) {
+  const RangeDeletes* deletes = keyspace.range_deletes();  // R2: first
+  return OverwriterPi(deletes, node.key(), PublishedHead(node), snapshot);
+}
+
+Stamp OverwriterPiLocked(const Keyspace& keyspace, const Node& node, Stamp snapshot) {
+  const RangeDeletes* deletes = keyspace.range_deletes();  // R2: first
+  return OverwriterPi(deletes, node.key(), node.head_ordered(), snapshot);
 }
 
 }  // namespace fluxkv::engine

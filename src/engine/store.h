@@ -123,17 +123,19 @@ struct FreedKeyspace {
 FreedKeyspace DestroyKeyspace(Keyspace* keyspace);
 
 // The newest version of a key as the newest committed state has it: waits the moment while a commit
-// is pending, looks again when the node was closed. Null when there is none; may be a tombstone or
-// expired. `node` is set as well.
+// is pending, looks again when the node was closed. Null when there is none; may be a tombstone,
+// that of a range delete too, or expired. `node` is set as well.
 const Version* Newest(const Keyspace& keyspace, const Key& key, Node** node);
-const Version* NewestOf(const Node& node, bool* closed);
+// Of a node; null as well when it is closed.
+const Version* NewestOf(const Keyspace& keyspace, const Node& node);
 // A newest version as the eviction policy sees it; null: absent.
 KeyState StateOf(const Version* newest);
 // The version of a node that a snapshot sees; null when the key was absent.
-const Version* VisibleAt(const Node& node, Stamp snapshot);
-// The pi of the commit that overwrote what VisibleAt returned, of a node with this newest version;
-// kStampPending if nobody did. A pending version hides those behind it: wait for it (NewestOf), or
-// hold the commit mutex.
-Stamp OverwriterPi(const Version* newest, Stamp snapshot);
+const Version* VisibleAt(const Keyspace& keyspace, const Node& node, Stamp snapshot);
+// The pi of the commit that overwrote what VisibleAt returned, kStampPending if nobody did. A
+// pending version hides those behind it: OverwriterPi waits for it, OverwriterPiLocked is for who
+// holds the commit mutex.
+Stamp OverwriterPi(const Keyspace& keyspace, const Node& node, Stamp snapshot);
+Stamp OverwriterPiLocked(const Keyspace& keyspace, const Node& node, Stamp snapshot);
 
 }  // namespace fluxkv::engine

@@ -43,7 +43,8 @@ bool Transaction::Validate() {
     if (store_.Root(read.db) != read.root) return false;
     if (read.node != nullptr) {
 #ifndef FLUXKV_PLANT_VALIDATE_NOTHING
-      if (read.node->head_ordered() != read.version) return false;
+      const Keyspace& keyspace = *static_cast<const RootVersion*>(read.root)->keyspace;
+      if (!StillNewest(keyspace, *read.node, read.version)) return false;
 #endif
     } else {
       const Keyspace& keyspace = *static_cast<const RootVersion*>(read.root)->keyspace;
@@ -63,6 +64,18 @@ bool Transaction::Validate() {
   }
   // Tracking that began meanwhile must find marks (conflict rule C1).
   return leave_marks_ || !store_.conflicts.tracking();
+}
+
+bool Transaction::StillNewest(const Keyspace& keyspace, const Node& node, const Version* version) {
+  const RangeDeletes* deletes = keyspace.range_deletes();  // R2: first
+  const Version* now = node.head_ordered();
+  if (deletes == nullptr && now == version) [[likely]]
+    return true;
+  if (now == Node::Closed()) return false;
+  if (deletes != nullptr) now = deletes->Seen(node.key(), now, kStampPending);
+  // A range delete's tombstone, settled meanwhile: it has another address.
+  return now == version || (now != nullptr && version != nullptr && version->is_tombstone() &&
+                            now->stamp() == version->stamp());
 }
 
 void Transaction::BeginLatched(std::span<const LatchKey> keys) {
@@ -164,6 +177,8 @@ void Transaction::Unlatch() {
 void Transaction::Rollback() {
   met_expired_.clear();
   if (mode_ != Mode::kIdle) End();
+  if (!settled_.empty()) [[unlikely]]
+    TellSettled();
 }
 
 void Transaction::NoteExpired(uint32_t db, std::string_view key, const Version* version) {
@@ -190,6 +205,12 @@ void Transaction::RemoveExpired() {
   depends_on_ = depends_on;
 }
 
+void Transaction::TellSettled() {
+  const std::vector<Settled> settled = std::move(settled_);
+  settled_.clear();
+  for (const Settled& s : settled) store_.options.on_deleted(s.db, s.key, s.stamp);
+}
+
 void Transaction::End() {
   Unlatch();
   if (mode_ == Mode::kSnapshot) {
@@ -199,16 +220,18 @@ void Transaction::End() {
     store_.snapshots.Release(snapshot_slot_);
     tracked_.reset();
     snapshot_reads_.clear();
-    owned_keys_.clear();
     serializable_ = read_only_ = copying_ = false;
   }
   writes_.clear();
+  if (!owned_keys_.empty()) owned_keys_.clear();
   write_index_.clear();
   reads_.clear();
   latch_keys_.clear();
   overlay_.clear();
   fresh_.clear();
   whole_databases_.clear();
+  read_ranges_.clear();
+  range_delete_.reset();
   new_roots_.clear();
   write_count_ = 0;
   write_bytes_ = note_bytes_ = 0;
@@ -285,7 +308,7 @@ const Version* Transaction::FindAtSnapshot(uint32_t db, Keyspace* keyspace, cons
     note_bytes_ += sizeof(SnapshotRead) + key.bytes.size();
   }
   *node = keyspace->index.Find(key);
-  return *node == nullptr ? nullptr : VisibleAt(**node, snapshot_);
+  return *node == nullptr ? nullptr : VisibleAt(*keyspace, **node, snapshot_);
 }
 
 std::optional<uint32_t> Transaction::AccessField(uint32_t db, const Key& key) {
@@ -375,6 +398,15 @@ bool Transaction::Delete(uint32_t db, const Key& key) {
   return true;
 }
 
+void Transaction::DeleteFound(uint32_t db, const Key& key) {
+  std::string_view bytes = key.bytes;
+  if (mode_ != Mode::kSnapshot) bytes = owned_keys_.emplace_back(bytes);  // else AddWrite does that
+  Write& write = AddWrite(KeyspaceOf(db), db, Key(bytes, key.hash));
+  HoldInstead(write, nullptr);
+  write.value.reset();
+  write.access.reset();
+}
+
 bool Transaction::DeleteExpired(uint32_t db, const Key& key) {
   Keyspace* keyspace = KeyspaceOf(db);
   Node* node = nullptr;
@@ -398,6 +430,7 @@ bool Transaction::Evict(uint32_t db, const Key& key, const Victim& victim) {
   Node* node = nullptr;
   const Version* version = Newest(*keyspace, key, &node);
   if (node != victim.entry.node()) return false;
+  Settle(db, keyspace, node, key.hash);
   if (!store_.eviction.MayEvict(victim, StateOf(version))) return false;
   AddWrite(keyspace, db, key).value.reset();
   evicting_ = true;

@@ -43,6 +43,7 @@
 #include <vector>
 
 #include "engine/key.h"
+#include "engine/key_interval.h"
 #include "engine/version.h"
 
 namespace fluxkv::engine {
@@ -50,7 +51,9 @@ namespace fluxkv::engine {
 class Handle;
 class Keyspace;
 class Node;
+class RangeDelete;
 class Store;
+struct KeyRange;
 struct KeyState;
 struct Victim;
 struct RootVersion;
@@ -61,13 +64,6 @@ enum class Isolation : uint8_t { kSnapshot, kSerializable };
 struct LatchKey {
   uint32_t db;
   uint64_t hash;
-};
-
-// Keys from `low`, included, to `high`, not included; nullopt: to the last one.
-struct KeyInterval {
-  std::string low;
-  std::optional<std::string> high;
-  static KeyInterval OfPrefix(std::string_view prefix);
 };
 
 struct ScanEntry {
@@ -103,6 +99,19 @@ class Transaction {
   void Put(uint32_t db, const Key& key, VersionPtr value);
   // Deletes the key; false if there was no live value, and then nothing is written.
   bool Delete(uint32_t db, const Key& key);
+  // Deletes a key that a walk of this transaction has just shown: what was read is noted. Its bytes
+  // are copied.
+  void DeleteFound(uint32_t db, const Key& key);
+  // Deletes every live key of the interval at one stamp. When it has at most `few` nodes that is
+  // done by Commit, and visit(key) is called for each; null then. Else it is a range delete
+  // (range_deletes.h), whose keys are counted once it is settled, by the collector.
+  // Requires: kExclusive, nothing else is written in the transaction, and the interval not empty.
+  static constexpr size_t kFewNodes = 64;
+  std::shared_ptr<const RangeDelete> DeleteRange(
+      uint32_t db, KeyInterval interval, const std::function<void(std::string_view key)>& visit,
+      size_t few = kFewNodes);
+  // Range deletes of the database that are not settled: counters lag behind while there are any.
+  size_t range_deletes(uint32_t db) const;
   // Deletes the key if it is past its deadline, for that reason. Many may be in one transaction.
   // Requires: kLatched with the key declared; nothing else is written in the transaction, and no
   // key twice.
@@ -136,8 +145,9 @@ class Transaction {
   uint64_t CountKeysQuickly(uint32_t db);
   // Where the key's node lies, null if there is none: the identity of the key, for DEBUG OBJECT.
   const void* AddressOf(uint32_t db, const Key& key);
-  // A random live key, or nullopt if there is none. Requires: kExclusive or kSnapshot.
-  std::optional<std::string> RandomKey(uint32_t db);
+  // A random live key, or nullopt if there is none, or none was met by chance and a walk is not
+  // wanted. Requires: kExclusive or kSnapshot.
+  std::optional<std::string> RandomKey(uint32_t db, bool may_walk = true);
   // One page of a database in hash order: all live keys whose ScanHash is in [cursor, *next), at
   // least `count` of them unless the end is reached, *next = 0 then, or the index holds few live
   // keys here. Keys that were there throughout a whole walk are returned exactly once. When
@@ -156,8 +166,12 @@ class Transaction {
   // or the end is reached; true when the end was reached. A serializable transaction conflicts with
   // who writes into the interval. Requires: kExclusive or kSnapshot.
   enum class Direction : uint8_t { kUp, kDown };
+  // So that keys which nobody sees any more cannot hold a walk up, it asks `pass_on`, if it is
+  // given, after each kHiddenMost of them in a row; that returns false to stop before the next key.
+  static constexpr size_t kHiddenMost = 128;
+  using PassOn = std::function<bool(std::string_view hidden_key)>;
   bool WalkInterval(uint32_t db, const KeyInterval& interval, Direction direction,
-                    const Visit& visit);
+                    const Visit& visit, const PassOn& pass_on = {});
   // Memory that a kSnapshot transaction holds besides the store's: for its writes, and for what it
   // notes of its reads.
   uint64_t write_bytes() const { return write_bytes_; }
@@ -189,6 +203,12 @@ class Transaction {
   void DependOn(Stamp stamp) { depends_on_ = stamp > depends_on_ ? stamp : depends_on_; }
   void ForgetDependencies() { depends_on_ = 0; }
   const std::string& conflict_reason() const { return conflict_reason_; }
+
+  // ---- For the engine's own files
+  // Puts the tombstone of the range delete that ended the node's newest version in its place, if
+  // there is one (range_deletes.h, R3); whether there was. `db` is for who is told. Requires: the
+  // key is latched, in its keyspace's database.
+  bool Settle(uint32_t db, Keyspace* keyspace, Node* node, uint64_t hash);
 
  private:
   // A private write. The key's bytes are the caller's, or in owned_keys_ for a transaction that
@@ -232,6 +252,12 @@ class Transaction {
     uint64_t hash;
     std::string key;
   };
+  // A key whose range delete was settled here; told after the end.
+  struct Settled {
+    uint32_t db;
+    std::string key;
+    Stamp stamp;
+  };
   struct TrackedState;
 
   void ChooseSnapshot();
@@ -247,9 +273,12 @@ class Transaction {
   // Marks that a range is about to be read (conflict rule C4).
   void NoteRange(uint32_t db, const KeyInterval& interval);
   bool Visible(const Version* version) const;
+  // Whether the node's newest version still is what Validate is to confirm.
+  static bool StillNewest(const Keyspace& keyspace, const Node& node, const Version* version);
 
-  // The version of a node met in a range: at the snapshot, or the newest in kExclusive.
-  const Version* FindInRange(const Node& node);
+  // The version of a node met in a range: at the snapshot, or the newest in other modes.
+  const Version* FindInRange(const Keyspace& keyspace, const Node& node);
+  uint64_t CountByWalk(const Keyspace& keyspace);
   // Those in the interval, in order of key, as indexes in writes_; good until the next write.
   std::span<const uint32_t> OwnWrites(const Keyspace* keyspace, const KeyInterval& interval);
   bool ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
@@ -258,6 +287,7 @@ class Transaction {
   std::optional<uint32_t> AccessField(uint32_t db, const Key& key);
   void NoteExpired(uint32_t db, std::string_view key, const Version* version);
   void RemoveExpired();
+  void TellSettled();
 
   // Commit, in transaction_commit.cc.
   [[nodiscard]] std::unique_lock<std::mutex> RebaseWatches();
@@ -265,6 +295,7 @@ class Transaction {
   bool FirstCommitter();  // false: somebody else committed one of the keys since the snapshot
   bool Apply();
   void Install(bool ordered);
+  void InstallRangeDelete();
   void Uninstall();
   Stamp LeastOverwriterPi();
   // For the reason of a conflict: what was read and overwritten with this pi, the written key that
@@ -273,13 +304,17 @@ class Transaction {
   std::string NameOfRead(Stamp pi);
   bool PassesSafetyNet(Stamp* pi);
   void LinkHistory(Stamp stamp, Stamp pi, bool tracking);
+  void LinkOld(Write* w, Stamp stamp, Stamp pi, bool keep);
   void PublishWrites(Stamp stamp);
+  static void PublishWrite(const Write& w, Stamp stamp);
   void LeaveMarks(Stamp position, Stamp pi);
   void AppendToLog(Stamp stamp);
   const Keyspace* KeyspaceBefore(uint32_t db) const;
-  void CountKeyChanges();
+  void CountKeyChange(const Write& w);
   void CoverFresh();
   void Account();
+  bool AccountFor(const Write& w, int64_t* used,
+                  int64_t* garbage);  // whether to wake the collector
   void NoteAccess(const Write& w, KeyState was, KeyState is);
   void DropReplaced();
   bool Conflict(std::string reason);
@@ -322,6 +357,10 @@ class Transaction {
   std::vector<uint32_t> whole_databases_;         // kExclusive: databases used
   std::vector<SnapshotRead> snapshot_reads_;
   std::vector<MetExpired> met_expired_;
+  std::vector<Settled> settled_;
+  Keyspace* range_keyspace_ = nullptr;  // of range_delete_
+  std::shared_ptr<RangeDelete> range_delete_;
+  std::vector<KeyRange> read_ranges_;  // kExclusive: instead of whole databases
   std::vector<NewRoot> new_roots_;
   size_t installed_ = 0;
   uint64_t random_ = 0;

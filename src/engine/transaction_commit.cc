@@ -39,6 +39,8 @@ bool Transaction::Commit() {
     committed = Apply();
   }
   End();
+  if (!settled_.empty()) [[unlikely]]
+    TellSettled();
   if (!met_expired_.empty()) [[unlikely]]
     RemoveExpired();
   return committed;
@@ -114,14 +116,14 @@ bool Transaction::Apply() {
 #endif
   if (!committed) {
     Uninstall();
-  } else if (installed_ == 0 && new_roots_.empty()) {
+  } else if (installed_ == 0 && new_roots_.empty() && range_delete_ == nullptr) {
     commit_stamp_ = store_.stamp.load(std::memory_order_seq_cst);
     if (tracking) LeaveMarks(commit_stamp_, kStampPending);
   } else {
     const Stamp stamp = store_.stamp.fetch_add(1, std::memory_order_seq_cst) + 1;
     pi = std::min(pi, stamp);
     LinkHistory(stamp, pi, tracking);
-    CountKeyChanges();
+    for (const Write& w : writes_) CountKeyChange(w);  // before anybody can see a key
     PublishWrites(stamp);
     if (tracking) LeaveMarks(stamp, pi);
     commit_stamp_ = stamp;
@@ -149,6 +151,9 @@ void Transaction::Install(bool ordered) {
       w.keyspace->index.Insert(w.node, w.hash, handle_.reclaimer());
       handle_.AddGarbageBytes(static_cast<int64_t>(w.node->AllocatedBytes()));  // dead so far
     }
+#ifndef FLUXKV_PLANT_OVERWRITE_UNSETTLED
+    Settle(w.db, w.keyspace, w.node, w.hash);  // R3
+#endif
     w.old = w.node->head();
     if (w.value == nullptr) {
       if (w.old == nullptr || w.old->is_tombstone()) continue;
@@ -162,6 +167,7 @@ void Transaction::Install(bool ordered) {
     }
     ++installed_;
   }
+  if (range_delete_ != nullptr) InstallRangeDelete();
   if (overlay_.empty()) return;
   CoverFresh();
   store_.root_changes.fetch_add(1, std::memory_order_seq_cst);
@@ -220,7 +226,7 @@ Stamp Transaction::LeastOverwriterPi() {
     const RootVersion* root = store_.RootAt(read.db, snapshot_);
     pi = std::min(pi, root_pi(read.db));
     const Node* node = root->keyspace->index.Find(Key(read.key, read.hash));
-    if (node != nullptr) pi = std::min(pi, OverwriterPi(node->head_ordered(), snapshot_));
+    if (node != nullptr) pi = std::min(pi, OverwriterPiLocked(*root->keyspace, *node, snapshot_));
   }
   for (const KeyRange& range : tracked_->transaction.ranges) pi = std::min(pi, root_pi(range.db));
   return pi;
@@ -230,7 +236,7 @@ std::string Transaction::NameOfOverwritten(Stamp pi) {
   for (const SnapshotRead& read : snapshot_reads_) {
     const RootVersion* root = store_.RootAt(read.db, snapshot_);
     const Node* node = root->keyspace->index.Find(Key(read.key, read.hash));
-    if (node != nullptr && OverwriterPi(node->head_ordered(), snapshot_) == pi)
+    if (node != nullptr && OverwriterPiLocked(*root->keyspace, *node, snapshot_) == pi)
       return Quoted(read.key) + ", which was read,";
     if (root->replaced_at.load(std::memory_order_acquire) == pi)
       return "database " + std::to_string(read.db);
@@ -278,7 +284,6 @@ void Transaction::LinkHistory(Stamp stamp, Stamp pi, bool tracking) {
   const bool snapshots = !store_.snapshots.none();  // after the stamp was taken (S1)
   for (Write& w : writes_) {
     if (w.installed == nullptr) continue;
-    History* chain = w.old == nullptr ? nullptr : w.old->older();
     bool keep = false;
     if (snapshots) {
       keep = w.old != nullptr ? store_.snapshots.Needs(w.old->stamp(), stamp)
@@ -287,16 +292,21 @@ void Transaction::LinkHistory(Stamp stamp, Stamp pi, bool tracking) {
 #ifdef FLUXKV_PLANT_FREE_UNDER_SNAPSHOT
     keep = false;
 #endif
-    if (keep) {
-      chain = new History{w.old, pi, chain};
-      handle_.AddGarbageBytes(static_cast<int64_t>(AllocatedBytes(sizeof(History))));
-      handle_.AddVersionsKept(1);
-      w.kept = true;
-    }
-    if (chain != nullptr) {
-      w.past = Past::New(stamp, chain);
-      handle_.AddGarbageBytes(static_cast<int64_t>(Past::Bytes()));
-    }
+    LinkOld(&w, stamp, pi, keep);
+  }
+}
+
+void Transaction::LinkOld(Write* w, Stamp stamp, Stamp pi, bool keep) {
+  History* chain = w->old == nullptr ? nullptr : w->old->older();
+  if (keep) {
+    chain = new History{w->old, pi, chain};
+    handle_.AddGarbageBytes(static_cast<int64_t>(AllocatedBytes(sizeof(History))));
+    handle_.AddVersionsKept(1);
+    w->kept = true;
+  }
+  if (chain != nullptr) {
+    w->past = Past::New(stamp, chain);
+    handle_.AddGarbageBytes(static_cast<int64_t>(Past::Bytes()));
   }
 }
 
@@ -305,12 +315,15 @@ void Transaction::PublishWrites(Stamp stamp) {
     r.before->replaced_at.store(stamp, std::memory_order_release);
     r.root->stamp.store(stamp, std::memory_order_release);
   }
-  for (Write& w : writes_) {
-    if (w.past != nullptr) {
-      w.installed->Publish(w.past);
-    } else if (w.installed != nullptr) {
-      w.installed->Publish(stamp);
-    }
+  if (range_delete_ != nullptr) range_delete_->Publish(stamp);
+  for (const Write& w : writes_) PublishWrite(w, stamp);
+}
+
+void Transaction::PublishWrite(const Write& w, Stamp stamp) {
+  if (w.past != nullptr) {
+    w.installed->Publish(w.past);
+  } else if (w.installed != nullptr) {
+    w.installed->Publish(stamp);
   }
 }
 
@@ -324,6 +337,7 @@ void Transaction::AppendToLog(Stamp stamp) {
     roots.push_back({r.db, from < store_.roots.size() ? from : RootChange::kFresh});
   }
   if (!roots.empty()) record.Roots(roots);
+  if (range_delete_ != nullptr) record.DeleteRange(read_ranges_[0].db, range_delete_->interval());
   for (const Write& w : writes_) {
     if (w.installed == nullptr || w.installed->expired_stamp() != 0) continue;
     uint32_t db = w.db;
@@ -354,6 +368,12 @@ void Transaction::LeaveMarks(Stamp position, Stamp pi) {
   for (const LatchKey& key : latch_keys_) conflicts.Mark(key.db, key.hash, position);
   for (uint32_t db : whole_databases_)
     conflicts.MarkRangeLocked({.db = db, .whole = true, .low = {}, .high = {}}, position);
+  for (const KeyRange& range : read_ranges_) {
+    conflicts.MarkRangeLocked(range, position);
+#ifndef FLUXKV_PLANT_RANGE_DELETE_UNSEEN
+    if (range_delete_ != nullptr) conflicts.NoteRangeWrite(range, pi);
+#endif
+  }
   for (const SnapshotRead& read : snapshot_reads_) conflicts.Mark(read.db, read.hash, position);
   const TrackedTransaction* self = serializable_ ? &tracked_->transaction : nullptr;
   if (self != nullptr) {
@@ -365,69 +385,71 @@ void Transaction::LeaveMarks(Stamp position, Stamp pi) {
   for (const NewRoot& r : new_roots_) conflicts.NoteWholeWrite(r.db, pi);
 }
 
-// Before anybody can see a key it is counted.
-void Transaction::CountKeyChanges() {
-  for (const Write& w : writes_) {
-    if (w.installed == nullptr) continue;
-    const bool was_live = w.old != nullptr && !w.old->is_tombstone();
-    const bool had_expiry = was_live && w.old->has_expiry();
-    w.keyspace->AddKeys(handle_.number(),
-                        (w.installed->is_tombstone() ? 0 : 1) - (was_live ? 1 : 0),
-                        (w.installed->has_expiry() ? 1 : 0) - (had_expiry ? 1 : 0));
-  }
+void Transaction::CountKeyChange(const Write& w) {
+  if (w.installed == nullptr) return;
+  const bool was_live = w.old != nullptr && !w.old->is_tombstone();
+  const bool had_expiry = was_live && w.old->has_expiry();
+  w.keyspace->AddKeys(handle_.number(), (w.installed->is_tombstone() ? 0 : 1) - (was_live ? 1 : 0),
+                      (w.installed->has_expiry() ? 1 : 0) - (had_expiry ? 1 : 0));
 }
 
 // Figures, the policy, and what the collector is to look at. The keys are still latched.
 void Transaction::Account() {
   int64_t used_sum = 0, garbage = 0;
   bool wake = false;
-  for (Write& w : writes_) {
-    if (w.installed == nullptr) continue;
-    int64_t used = 0;
-    const Version& now = *w.installed;
-    const KeyState was = StateOf(w.old), is = StateOf(w.installed);
-    (is.live ? used : garbage) += static_cast<int64_t>(now.AllocatedBytes());
-    if (w.old != nullptr) {
-      const auto bytes = static_cast<int64_t>(w.old->AllocatedBytes());
-      (was.live ? used : garbage) -= bytes;
-      if (w.kept) garbage += bytes;
-    }
-#ifdef FLUXKV_PLANT_COUNT_DEAD_AS_USED
-    if (!was.live && is.live) {
-#else
-    if (was.live != is.live) {
-#endif
-      const auto bytes = static_cast<int64_t>(w.node->AllocatedBytes());
-      used += is.live ? bytes : -bytes;
-      garbage += is.live ? -bytes : bytes;
-    }
-    if (used != 0) w.keyspace->AddLiveBytes(handle_.number(), used);
-    used_sum += used;
-    NoteAccess(w, was, is);
-    if (!evicting_)
-      wake |= store_.eviction.NoteChange(handle_.number(), w.keyspace->eviction(), w.node, w.hash,
-                                         was, is);
-    if (now.has_expiry()) {
-      const bool filed =
-          w.node->has(Node::kFiled) && was.expiry_ms != kNoExpiry && was.expiry_ms <= is.expiry_ms;
-      if (!filed) {
-        w.node->set(Node::kFiled);
-        handle_.LeaveDeadline(now.expiry_ms(), w.hash, w.keyspace->id);
-      }
-    }
-    if ((now.is_tombstone() || now.older() != nullptr) && !w.node->has(Node::kQueued)) {
-      w.node->set(Node::kQueued);
-      handle_.LeaveGarbage(w.keyspace, w.node);
-    }
-    if (w.old != nullptr && !w.kept) {
-      garbage -= static_cast<int64_t>(w.old->PastBytes());
-      handle_.RetireVersion(w.old);
-    }
+  for (const Write& w : writes_) {
+    if (w.installed != nullptr) wake |= AccountFor(w, &used_sum, &garbage);
   }
   if (used_sum != 0) handle_.AddUsedBytes(used_sum);
   if (garbage != 0) handle_.AddGarbageBytes(garbage);
   if (wake) store_.collector->Wake();
   if (!new_roots_.empty()) DropReplaced();
+  if (range_delete_ != nullptr) store_.collector->SettleRange(range_keyspace_, range_delete_);
+}
+
+bool Transaction::AccountFor(const Write& w, int64_t* used_sum, int64_t* garbage) {
+  bool wake = false;
+  int64_t used = 0;
+  const Version& now = *w.installed;
+  const KeyState was = StateOf(w.old), is = StateOf(w.installed);
+  (is.live ? used : *garbage) += static_cast<int64_t>(now.AllocatedBytes());
+  if (w.old != nullptr) {
+    const auto bytes = static_cast<int64_t>(w.old->AllocatedBytes());
+    (was.live ? used : *garbage) -= bytes;
+    if (w.kept) *garbage += bytes;
+  }
+#ifdef FLUXKV_PLANT_COUNT_DEAD_AS_USED
+  if (!was.live && is.live) {
+#else
+  if (was.live != is.live) {
+#endif
+    const auto bytes = static_cast<int64_t>(w.node->AllocatedBytes());
+    used += is.live ? bytes : -bytes;
+    *garbage += is.live ? -bytes : bytes;
+  }
+  if (used != 0) w.keyspace->AddLiveBytes(handle_.number(), used);
+  *used_sum += used;
+  NoteAccess(w, was, is);
+  if (!evicting_)
+    wake = store_.eviction.NoteChange(handle_.number(), w.keyspace->eviction(), w.node, w.hash, was,
+                                      is);
+  if (now.has_expiry()) {
+    const bool filed =
+        w.node->has(Node::kFiled) && was.expiry_ms != kNoExpiry && was.expiry_ms <= is.expiry_ms;
+    if (!filed) {
+      w.node->set(Node::kFiled);
+      handle_.LeaveDeadline(now.expiry_ms(), w.hash, w.keyspace->id);
+    }
+  }
+  if ((now.is_tombstone() || now.older() != nullptr) && !w.node->has(Node::kQueued)) {
+    w.node->set(Node::kQueued);
+    handle_.LeaveGarbage(w.keyspace, w.node);
+  }
+  if (w.old != nullptr && !w.kept) {
+    *garbage -= static_cast<int64_t>(w.old->PastBytes());
+    handle_.RetireVersion(w.old);
+  }
+  return wake;
 }
 
 // The policy sees in this one use of the key, whatever the transaction did with it.

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "engine/handle.h"
+#include "engine/interval_walk.h"
 #include "engine/store.h"
 #include "engine/tracked_state.h"
 #include "engine/transaction.h"
@@ -21,40 +22,12 @@ constexpr size_t kPrefixKeysMax = 4096;
 // A page of SCAN gives up after so many pieces of the index that hold no live key.
 constexpr int kScanPiecesMax = 10;
 constexpr int kRandomTries = 32;
-constexpr size_t kNotedBytesMax = 256;  // of a range's bound
-
-// The first key behind all that begin with `prefix`; nullopt if there is none.
-std::optional<std::string> PrefixEnd(std::string_view prefix) {
-  std::string end(prefix);
-  while (!end.empty()) {
-    if (static_cast<unsigned char>(end.back()) != 0xff) {
-      end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
-      return end;
-    }
-    end.pop_back();
-  }
-  return std::nullopt;
-}
 
 }  // namespace
 
-KeyInterval KeyInterval::OfPrefix(std::string_view prefix) {
-  return {std::string(prefix), PrefixEnd(prefix)};
-}
-
 void Transaction::NoteRange(uint32_t db, const KeyInterval& interval) {
   if (!serializable_ && !leave_marks_) return;
-  // Bounds may be as long as keys, and are kept for long: wider ones of bounded length do.
-  KeyRange range{.db = db,
-                 .whole = interval.low.empty() && !interval.high,
-                 .low = interval.low.substr(0, kNotedBytesMax),
-                 .high = interval.high.value_or(""),
-                 .to_end = !interval.high};
-  if (range.high.size() > kNotedBytesMax) {
-    const std::optional<std::string> above = PrefixEnd(range.high.substr(0, kNotedBytesMax));
-    range.to_end = !above.has_value();
-    range.high = above.value_or("");
-  }
+  KeyRange range = KeyRange::Around(db, interval);
   if (serializable_) {
     store_.conflicts.AddRange(&tracked_->transaction, std::move(range));
   } else if (mode_ == Mode::kSnapshot) {
@@ -62,18 +35,11 @@ void Transaction::NoteRange(uint32_t db, const KeyInterval& interval) {
   }
 }
 
-const Version* Transaction::FindInRange(const Node& node) {
-  if (mode_ == Mode::kExclusive) {
-    bool closed = false;
-    const Version* version = NewestOf(node, &closed);
-    return closed ? nullptr : version;
-  }
-  if (serializable_) {
-    bool closed = false;
-    const Version* newest = NewestOf(node, &closed);
-    tracked_->walk_pi = std::min(tracked_->walk_pi, OverwriterPi(newest, snapshot_));
-  }
-  return VisibleAt(node, snapshot_);
+const Version* Transaction::FindInRange(const Keyspace& keyspace, const Node& node) {
+  if (mode_ != Mode::kSnapshot) return NewestOf(keyspace, node);
+  if (serializable_)
+    tracked_->walk_pi = std::min(tracked_->walk_pi, OverwriterPi(keyspace, node, snapshot_));
+  return VisibleAt(keyspace, node, snapshot_);
 }
 
 std::span<const uint32_t> Transaction::OwnWrites(const Keyspace* keyspace,
@@ -105,50 +71,12 @@ std::span<const uint32_t> Transaction::OwnWrites(const Keyspace* keyspace,
   return {begin, std::max(begin, end)};
 }
 
-namespace {
-
-// visit(node) for the nodes of the interval in order while it returns true; whether it always did.
-template <class VisitNode>
-bool VisitUp(const OrderedList& list, const KeyInterval& interval, VisitNode visit) {
-  OrderedList::Page page;
-  std::string position = interval.low;
-  for (;;) {
-    list.Read(position, &page);
-    for (size_t i = 0; i < page.count; ++i) {
-      const std::string_view key = page.nodes[i]->key();
-      if (key < position) continue;
-      if (interval.high && key >= *interval.high) return true;
-      if (!visit(*page.nodes[i])) return false;
-    }
-    if (page.last) return true;
-    position = page.next;
-  }
-}
-
-template <class VisitNode>
-bool VisitDown(const OrderedList& list, const KeyInterval& interval, VisitNode visit) {
-  OrderedList::Page page;
-  std::optional<std::string> end = interval.high;
-  for (;;) {
-    list.ReadBelow(end, &page);
-    for (size_t i = page.count; i-- > 0;) {
-      const std::string_view key = page.nodes[i]->key();
-      if (end && key >= *end) continue;
-      if (key < interval.low) return true;
-      if (!visit(*page.nodes[i])) return false;
-    }
-    if (page.first || page.low <= interval.low) return true;
-    end = page.low;
-  }
-}
-
-}  // namespace
-
 bool Transaction::WalkInterval(uint32_t db, const KeyInterval& interval, Direction direction,
-                               const Visit& visit) {
+                               const Visit& visit, const PassOn& pass_on) {
   DCHECK(mode_ == Mode::kExclusive || mode_ == Mode::kSnapshot);
   Keyspace* keyspace = KeyspaceOf(db);
   NoteRange(db, interval);
+  size_t hidden = 0;
   std::span<const uint32_t> own = OwnWrites(keyspace, interval);
   const bool up = direction == Direction::kUp;
   const auto next_own = [&]() -> const Write& { return writes_[up ? own.front() : own.back()]; };
@@ -166,10 +94,13 @@ bool Transaction::WalkInterval(uint32_t db, const KeyInterval& interval, Directi
       pass_own();
       return visit_own(write);
     }
-    const Version* version = FindInRange(node);
-    if (Visible(version)) return visit(key, *version);
+    const Version* version = FindInRange(*keyspace, node);
+    if (Visible(version)) {
+      hidden = 0;
+      return visit(key, *version);
+    }
     NoteExpired(db, key, version);
-    return true;
+    return ++hidden % kHiddenMost != 0 || !pass_on || pass_on(key);
   };
   if (!(up ? VisitUp(keyspace->list, interval, visit_node)
            : VisitDown(keyspace->list, interval, visit_node)))
@@ -190,6 +121,23 @@ bool Transaction::Walk(uint32_t db, std::string_view start, bool after, std::str
   return WalkInterval(db, interval, Direction::kUp, visit);
 }
 
+size_t Transaction::range_deletes(uint32_t db) const {
+  const RootVersion* root =
+      mode_ == Mode::kSnapshot ? store_.RootAt(db, snapshot_) : store_.Root(db);
+  const RangeDeletes* deletes = root->keyspace->range_deletes();
+  return deletes == nullptr ? 0 : deletes->size();
+}
+
+uint64_t Transaction::CountByWalk(const Keyspace& keyspace) {
+  uint64_t count = 0;
+  VisitUp(keyspace.list, {}, [&](const Node& node) {
+    const Version* newest = NewestOf(keyspace, node);
+    count += newest != nullptr && !newest->is_tombstone() ? 1 : 0;
+    return true;
+  });
+  return count;
+}
+
 uint64_t Transaction::CountKeys(uint32_t db) {
   if (mode_ == Mode::kSnapshot) {
     uint64_t count = 0;
@@ -200,7 +148,7 @@ uint64_t Transaction::CountKeys(uint32_t db) {
     return count;
   }
   Keyspace* keyspace = KeyspaceOf(db);
-  uint64_t count = keyspace->keys();
+  uint64_t count = keyspace->range_deletes() != nullptr ? CountByWalk(*keyspace) : keyspace->keys();
   for (const Write& w : writes_) {
     if (w.keyspace != keyspace) continue;
     Node* node = nullptr;
@@ -213,12 +161,15 @@ uint64_t Transaction::CountKeys(uint32_t db) {
 
 uint64_t Transaction::CountKeysQuickly(uint32_t db) {
   if (mode_ != Mode::kSnapshot || !(read_only_ || copying_) || leave_marks_) return CountKeys(db);
-  const uint64_t keys = store_.Root(db)->keyspace->keys();
+  const Keyspace& keyspace = *store_.Root(db)->keyspace;
+  if (keyspace.range_deletes() != nullptr) return CountKeys(db);
+  const uint64_t keys = keyspace.keys();
+  if (keyspace.range_deletes() != nullptr) return CountKeys(db);
   DependOn(store_.stamp.load(std::memory_order_seq_cst));  // a commit counts after it has its stamp
   return keys;
 }
 
-std::optional<std::string> Transaction::RandomKey(uint32_t db) {
+std::optional<std::string> Transaction::RandomKey(uint32_t db, bool may_walk) {
   Keyspace* keyspace = KeyspaceOf(db);
   NoteRange(db, {});
   std::vector<HashIndex::Entry> entries;
@@ -229,11 +180,12 @@ std::optional<std::string> Transaction::RandomKey(uint32_t db) {
     if (entries.empty()) continue;
     const Node& node = *entries[MixHash(random_, 1) % entries.size()].node;
     const Key key(node.key());
-    if (FindWrite(keyspace, key) == nullptr && Visible(FindInRange(node)))
+    if (FindWrite(keyspace, key) == nullptr && Visible(FindInRange(*keyspace, node)))
       return std::string(node.key());
   }
   // Few keys, mostly dead ones, or own writes: the first one that a walk finds.
   std::optional<std::string> found;
+  if (!may_walk) return found;
   Walk(db, {}, false, {}, [&](std::string_view key, const Version&) {
     found = std::string(key);
     return false;
@@ -250,10 +202,14 @@ bool Transaction::ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count,
   };
   std::vector<Found> found;
   const size_t most = std::min(kPrefixKeysPerCount * count, kPrefixKeysMax);
-  const bool all = Walk(db, {}, false, prefix, [&](std::string_view key, const Version& version) {
+  const auto see = [&](std::string_view key, const Version& version) {
     found.push_back({ScanHash(HashBytes(key)), {key, &version}});
     return found.size() <= most;
-  });
+  };
+  size_t hidden = 0;
+  const bool all =
+      WalkInterval(db, KeyInterval::OfPrefix(prefix), Direction::kUp, see,
+                   [&](std::string_view) { return (hidden += kHiddenMost) <= kPrefixKeysMax; });
   if (!all) return false;
   std::sort(found.begin(), found.end(),
             [](const Found& a, const Found& b) { return a.scan_hash < b.scan_hash; });
@@ -286,7 +242,7 @@ void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::stri
     *next = keyspace->index.Collect(cursor, count - page->size(), &entries);
     for (const HashIndex::Entry& e : entries) {
       if (!writes_.empty() && FindWrite(keyspace, Key(e.node->key())) != nullptr) continue;
-      const Version* version = FindInRange(*e.node);
+      const Version* version = FindInRange(*keyspace, *e.node);
       if (Visible(version)) {
         page->push_back({e.node->key(), version});
       } else {

@@ -168,6 +168,7 @@ class Examination {
     while (changes.Next(&change)) {
       count->puts += change.kind == engine::ChangeKind::kPut;
       count->deletes += change.kind == engine::ChangeKind::kDelete;
+      count->range_deletes += change.kind == engine::ChangeKind::kDeleteRange;
       count->roots += change.kind == engine::ChangeKind::kRoots;
       if (change.kind != engine::ChangeKind::kPut) continue;
       if (values_.Load(change.type, change.encoding, change.expiry_ms, change.value) == nullptr)

@@ -56,7 +56,7 @@ struct SegmentReport {
 
 // Records that were counted somewhere.
 struct RecordCount {
-  uint64_t records = 0, puts = 0, deletes = 0, roots = 0;
+  uint64_t records = 0, puts = 0, deletes = 0, range_deletes = 0, roots = 0;
   Stamp first = 0, last = 0;
 };
 

@@ -71,8 +71,9 @@ std::string StartText(const DirectoryReport& report) {
     for (size_t i = 0; i + 1 < report.snapshots.size(); ++i)
       text += fmt::format("  removes {}\n", report.snapshots[i].name);
   }
-  text += fmt::format("  applies {} of the log: {} values, {} deletions, {} changes of databases\n",
-                      Text(log.used), log.used.puts, log.used.deletes, log.used.roots);
+  text += fmt::format(
+      "  applies {} of the log: {} values, {} deletions, {} of ranges, {} changes of databases\n",
+      Text(log.used), log.used.puts, log.used.deletes, log.used.range_deletes, log.used.roots);
   if (log.torn())
     text += fmt::format("  cuts {} at {}: the last record was not whole on disk\n", log.cut->path,
                         log.cut->offset);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -40,7 +41,8 @@ class Worker {
  public:
   Worker(engine::Database& database, const KeyNames& keys, engine::Isolation isolation,
          uint64_t seed, uint64_t first_token, std::atomic<bool>& stop)
-      : handle_(database.Attach()),
+      : database_(database),
+        handle_(database.Attach()),
         keys_(keys),
         isolation_(isolation),
         random_(seed),
@@ -97,7 +99,7 @@ class Worker {
       case 13:
         return SnapshotExec();
       case 14:
-        return Chance(40) ? ClearOne() : OneKeyUpdate();
+        return Chance(40) ? ClearOne() : Chance(4) ? DeleteRange() : OneKeyUpdate();
       default:
         return Interactive();
     }
@@ -172,6 +174,19 @@ class Worker {
     const uint32_t db = random_() % 2;
     Latched("clear", [&](Recorder& r) {
       r.ClearDatabase(db, token_ + 1);
+      token_ += keys_.size();
+    });
+  }
+
+  // Settled at once, or for a while by those alone who write the keys.
+  void DeleteRange() {
+    database_.LimitSettling(Chance(2) ? std::nullopt : std::optional<uint64_t>(random_() % 4));
+    engine::KeyInterval interval = engine::KeyInterval::OfPrefix("k");
+    if (Chance(2)) interval.low = keys_.name(AnyKey());
+    const uint32_t db = random_() % 2;
+    engine::Transaction reader(*handle_);
+    Latched("delrange", [&](Recorder& r) {
+      r.DeleteRange(reader, db, interval, token_ + 1);
       token_ += keys_.size();
     });
   }
@@ -316,6 +331,7 @@ class Worker {
     Save("exec alone", begin, Outcome::kCommitted, txn.commit_stamp(), recorder);
   }
 
+  engine::Database& database_;
   std::unique_ptr<engine::Handle> handle_;
   const KeyNames& keys_;
   const engine::Isolation isolation_;

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <thread>
+#include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "engine/database.h"
 #include "engine/handle.h"
+#include "engine/range_deletes.h"
 
 namespace fluxkv::isolation {
 
@@ -46,6 +50,15 @@ std::string Run(const Step& step, engine::Transaction& txn) {
     }
     case Step::kDelete:
       return txn.Delete(0, key) ? "1" : "0";
+    case Step::kDeleteRange: {
+      std::vector<std::string> found;
+      txn.Walk(0, {}, false, step.key, [&](std::string_view name, const engine::Version&) {
+        found.emplace_back(name);
+        return true;
+      });
+      for (const std::string& name : found) txn.DeleteFound(0, Key(std::string_view(name)));
+      return std::to_string(found.size());
+    }
     case Step::kWalk: {
       std::string all;
       txn.Walk(0, {}, false, step.key, [&](std::string_view name, const engine::Version& version) {
@@ -77,6 +90,9 @@ std::string Run(const Step& step, State* state) {
       return (*state)[step.key] += step.value;
     case Step::kDelete:
       return state->erase(step.key) != 0 ? "1" : "0";
+    case Step::kDeleteRange:
+      return std::to_string(std::erase_if(
+          *state, [&](const auto& entry) { return entry.first.starts_with(step.key); }));
     case Step::kWalk: {
       std::string all;
       for (const auto& [key, value] : *state) {
@@ -140,7 +156,11 @@ class Runner {
       const Session& session = spec_.sessions[s];
       const size_t point = next[s]++;
       if (session.type == Session::kPlain) {
-        Plain(s, session.steps[point], time);
+        if (session.steps[point].kind == Step::kDeleteRange) {
+          PlainDeleteRange(s, session.steps[point], time);
+        } else {
+          Plain(s, session.steps[point], time);
+        }
         continue;
       }
       if (point == 0) {
@@ -160,6 +180,7 @@ class Runner {
       Finish(session, open[s].get(), &unit, time);
       open[s].reset();
     }
+    SettleAll();
     ++totals_.interleavings;
     if (!IsSerial()) {
       if (totals_.not_serial++ == 0) totals_.first_not_serial = Describe();
@@ -200,6 +221,35 @@ class Runner {
                       .begin = time,
                       .end = time,
                       .committed = true});
+  }
+
+  void PlainDeleteRange(size_t session, const Step& step, size_t time) {
+    database_.LimitSettling(spec_.settle_at_once ? std::nullopt : std::optional<uint64_t>(0));
+    engine::Transaction txn(*handle_);
+    txn.BeginExclusive();
+    auto deleted = txn.DeleteRange(
+        0, engine::KeyInterval::OfPrefix(step.key), [](std::string_view) {}, /*few=*/0);
+    CHECK(txn.Commit());
+    units_.push_back({.session = session,
+                      .steps = {&step},
+                      .results = {"0"},
+                      .begin = time,
+                      .end = time,
+                      .committed = true});
+    if (deleted == nullptr) return;
+    range_deletes_.emplace_back(units_.size() - 1, std::move(deleted));
+    if (spec_.settle_at_once) SettleAll();
+  }
+
+  // How many keys they were is an answer like others.
+  void SettleAll() {
+    if (range_deletes_.empty()) return;
+    database_.LimitSettling(std::nullopt);
+    for (const auto& [unit, deleted] : range_deletes_) {
+      while (!deleted->settled()) std::this_thread::yield();
+      units_[unit].results[0] = std::to_string(deleted->keys());
+    }
+    range_deletes_.clear();
   }
 
   State Final() {
@@ -262,6 +312,8 @@ class Runner {
   engine::Database database_;
   std::unique_ptr<engine::Handle> handle_;
   std::vector<Unit> units_;
+  std::vector<std::pair<size_t, std::shared_ptr<const engine::RangeDelete>>>
+      range_deletes_;  // not settled, with their units
   Totals totals_;
 };
 

@@ -18,9 +18,9 @@
 namespace fluxkv::isolation {
 
 struct Step {
-  enum Kind { kGet, kGetBoth, kPut, kAppend, kDelete, kWalk, kCount };
+  enum Kind { kGet, kGetBoth, kPut, kAppend, kDelete, kDeleteRange, kWalk, kCount };
   Kind kind;
-  std::string key;    // kWalk: the prefix
+  std::string key;    // kWalk, kDeleteRange: the prefix
   std::string value;  // kGetBoth: the other key
 };
 inline Step Get(std::string key) {
@@ -37,6 +37,9 @@ inline Step Append(std::string key, std::string value) {
 }
 inline Step Del(std::string key) {
   return {Step::kDelete, std::move(key), {}};
+}
+inline Step DelRange(std::string prefix) {
+  return {Step::kDeleteRange, std::move(prefix), {}};
 }
 inline Step Walk(std::string prefix) {
   return {Step::kWalk, std::move(prefix), {}};
@@ -63,6 +66,9 @@ struct Spec {
   State start = {};
   std::vector<Session> sessions = {};
   bool short_begin = false;  // begin and first step are one point of the schedule
+  // Range deletes of kPlain sessions are settled at once; else only when the schedule is over, but
+  // for keys that are written.
+  bool settle_at_once = false;
 };
 
 struct Totals {

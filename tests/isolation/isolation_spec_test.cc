@@ -185,6 +185,75 @@ TEST_CASE("isolation spec: phantoms") {
       AtSnapshot::kSerial);
 }
 
+// Settled at once and only at the end: nobody can tell the difference.
+void CheckRangeSpec(Spec spec, AtSnapshot expected, bool no_conflict = false) {
+  for (bool at_once : {false, true}) {
+    CAPTURE(at_once);
+    spec.settle_at_once = at_once;
+    CheckSpec(spec, expected, no_conflict);
+  }
+}
+
+TEST_CASE("isolation spec: a range delete among readers and writers of its keys") {
+  CheckRangeSpec({"it is seen whole",
+                  kXy,
+                  {{kPlain, {DelRange("")}},
+                   {kPlain, {GetBoth("x", "y"), GetBoth("y", "x")}},
+                   {kReader, {Get("x"), Get("y")}}}},
+                 AtSnapshot::kSerial, /*no_conflict=*/true);
+  CheckRangeSpec({"keys that come back",
+                  kXy,
+                  {{kPlain, {DelRange("x"), Put("x", "2"), DelRange("")}},
+                   {kTxn, {Get("x"), Walk("")}},
+                   {kPlain, {Append("x", "a")}}},
+                  true},
+                 AtSnapshot::kSerial);
+  CheckRangeSpec({"a lost update",
+                  kXy,
+                  {{kTxn, {Get("x"), Append("x", "a")}}, {kPlain, {DelRange("x"), Get("x")}}}},
+                 AtSnapshot::kSerial);
+  CheckRangeSpec({"first committer wins, blindly too",
+                  kXy,
+                  {{kTxn, {Get("y"), Put("x", "a")}}, {kPlain, {DelRange("x"), Get("x")}}}},
+                 AtSnapshot::kSerial);
+}
+
+TEST_CASE("isolation spec: a range delete and what transactions read") {
+  CheckRangeSpec({"a key that was read",
+                  kXy,
+                  {{kTxn, {Get("x"), Put("y", "a")}}, {kPlain, {DelRange("x"), Get("y")}}}},
+                 AtSnapshot::kSkew);
+  CheckRangeSpec({"a range that was read",
+                  {{"x1", "1"}, {"x2", "1"}, {"y", "1"}},
+                  {{kTxn, {Walk("x"), Put("y", "a")}}, {kPlain, {DelRange("x2"), Get("y")}}}},
+                 AtSnapshot::kSkew);
+  CheckRangeSpec({"what it found absent comes",
+                  {{"x1", "1"}, {"y", "1"}},
+                  {{kTxn, {Get("y"), Put("x2", "a")}}, {kPlain, {Put("y", "2"), DelRange("x")}}}},
+                 AtSnapshot::kSkew);
+  CheckRangeSpec(
+      {"a key that is written before it",
+       kXy,
+       {{kTxn, {Get("x"), Put("y", "a")}}, {kPlain, {Put("x", "2"), DelRange("x"), Get("y")}}}},
+      AtSnapshot::kSkew);
+  CheckRangeSpec({"and a reader that has seen it",
+                  kXy,
+                  {{kTxn, {Get("x"), Put("y", "a")}},
+                   {kPlain, {DelRange("x")}},
+                   {kReader, {Get("x"), Get("y")}}},
+                  true},
+                 AtSnapshot::kSkew);
+  CheckRangeSpec(
+      {"in two transactions",
+       {{"x1", "1"}, {"y1", "1"}},
+       {{kTxn, {DelRange("x"), Put("y2", "a")}}, {kTxn, {DelRange("y"), Put("x2", "b")}}}},
+      AtSnapshot::kSkew);
+  CheckRangeSpec({"one read that it overwrites aborts nobody",
+                  {{"x", "1"}, {"z", "1"}},
+                  {{kTxn, {Get("x"), Put("z", "a")}}, {kPlain, {DelRange("x")}}}},
+                 AtSnapshot::kSerial, /*no_conflict=*/true);
+}
+
 TEST_CASE("isolation spec: one rw-edge aborts nobody") {
   CheckSpec({"the reader writes elsewhere",
              kXy,

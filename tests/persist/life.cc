@@ -175,6 +175,18 @@ Stamp Life::SetMany(const std::vector<std::pair<uint32_t, std::string>>& keys,
   return stamp;
 }
 
+Stamp Life::DeleteRange(uint32_t db, const engine::KeyInterval& interval) {
+  session->txn().BeginExclusive();
+  const auto deleted = session->txn().DeleteRange(
+      db, interval, [](std::string_view) {}, /*few=*/0);
+  const Stamp stamp = session->Finish();
+  if (deleted != nullptr)
+    history.Add(stamp, [=](TestContents& c) {
+      std::erase_if(c[db], [&](const auto& key) { return interval.Holds(key.first); });
+    });
+  return stamp;
+}
+
 Stamp Life::Clear(uint32_t db) {
   session->txn().BeginExclusive();
   const bool any = session->txn().CountKeys(db) != 0;
@@ -219,7 +231,13 @@ Stamp Life::Random(std::mt19937_64& random) {
   const std::string text(
       random() % 40 == 0 ? engine::kBlobBytesMin + random() % 4000 : random() % 300,
       static_cast<char>('a' + random() % 26));
-  switch (random() % 16) {
+  switch (random() % 17) {
+    case 16: {
+      database.LimitSettling(random() % 2 == 0 ? std::nullopt : std::optional(random() % 20));
+      engine::KeyInterval interval{"key" + std::to_string(random() % 9), std::nullopt};
+      if (random() % 2 == 0) interval.high = interval.low + "z";
+      return DeleteRange(db, interval);
+    }
     case 0:
       return Clear(db);
     case 1:

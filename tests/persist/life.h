@@ -94,6 +94,7 @@ struct Life {
             int64_t expiry_ms = engine::kNoExpiry);
   Stamp Delete(uint32_t db, const std::string& key);
   Stamp SetMany(const std::vector<std::pair<uint32_t, std::string>>& keys, const std::string& text);
+  Stamp DeleteRange(uint32_t db, const engine::KeyInterval& interval);
   Stamp Clear(uint32_t db);
   Stamp Swap(uint32_t a, uint32_t b);
   Stamp ClearAndSwap(uint32_t a, uint32_t b, const std::string& key, const std::string& text);

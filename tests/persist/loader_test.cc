@@ -76,6 +76,15 @@ class RandomLog {
           model[b] = std::exchange(model[a], {});
       }
     }
+    if (random() % 12 == 0) {
+      const auto db = static_cast<uint32_t>(random() % kTestDatabases);
+      engine::KeyInterval interval{random() % 3 == 0 ? "" : Key(), std::nullopt};
+      if (random() % 3 != 0) interval.high = Key();
+      if (!interval.empty()) {
+        engine::AppendDeleteRange(&body, db, interval);
+        std::erase_if(model[db], [&](const auto& key) { return interval.Holds(key.first); });
+      }
+    }
     for (uint64_t changes = random() % 3 + (body.empty() ? 1 : 0); changes > 0; --changes) {
       const auto db = static_cast<uint32_t>(random() % kTestDatabases);
       const std::string key = Key();

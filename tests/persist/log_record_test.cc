@@ -20,6 +20,9 @@ std::vector<Change> Extremes() {
       {.kind = ChangeKind::kDelete, .db = 7, .key = ""},
       {.kind = ChangeKind::kRoots, .roots = {{0, 1}, {1, 0}, {2, RootChange::kFresh}}},
       {.kind = ChangeKind::kRoots},
+      {.kind = ChangeKind::kDeleteRange, .db = 7, .key = kBinary, .value = "\xff\xff"},
+      {.kind = ChangeKind::kDeleteRange, .db = UINT32_MAX, .key = "", .value = kLong},
+      {.kind = ChangeKind::kDeleteRange, .key = ""},
   };
 }
 
@@ -27,6 +30,8 @@ void Append(std::string* body, const Change& change) {
   if (change.kind == ChangeKind::kPut) AppendPut(body, change);
   if (change.kind == ChangeKind::kDelete) AppendDelete(body, change.db, change.key);
   if (change.kind == ChangeKind::kRoots) AppendRoots(body, change.roots);
+  if (change.kind == ChangeKind::kDeleteRange)
+    AppendDeleteRange(body, change.db, change.interval());
 }
 
 bool Same(const Change& a, const Change& b) {
@@ -37,6 +42,7 @@ bool Same(const Change& a, const Change& b) {
                       [](auto& x, auto& y) { return x.db == y.db && x.from == y.from; });
   const bool same = a.db == b.db && a.key == b.key;
   if (a.kind == ChangeKind::kDelete) return same;
+  if (a.kind == ChangeKind::kDeleteRange) return same && a.value == b.value;
   return same && a.type == b.type && a.encoding == b.encoding && a.expiry_ms == b.expiry_ms &&
          a.value == b.value;
 }
