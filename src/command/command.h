@@ -99,6 +99,8 @@ enum class Scope : uint8_t {
   kWrite,      // reads and writes exactly the keys of its key spec, under their latches
   kSnapshot,   // reads what it likes at one snapshot (KEYS, SCAN, DBSIZE, RANDOMKEY)
   kExclusive,  // whole databases (FLUSHALL, SWAPDB)
+  kRange,  // deletes whole ranges (DELRANGE): alone as kExclusive, in EXEC and between BEGIN and
+           // COMMIT as a write at its snapshot
 };
 
 // A key with its database, for commands that reach beyond the selected one (MOVE, COPY ... DB).

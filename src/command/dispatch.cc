@@ -273,6 +273,7 @@ void Dispatcher::Execute(Context& context) {
       ExecuteAtSnapshot(context);
       break;
     case Scope::kExclusive:
+    case Scope::kRange:
       txn.BeginExclusive();
       context.command->handler(context);
       CHECK(txn.Commit());
@@ -336,17 +337,12 @@ void Dispatcher::ExecuteInTransaction(Context& context) {
   loop_.txn.DependOn(open.txn.depends_on());
   for (PendingEvent& event : loop_.events) open.Tell(std::move(event));
   loop_.events.clear();
-  const int64_t most =
-      services_.config.settings().transaction_bytes_max.load(std::memory_order_relaxed);
-  if (open.held_bytes() > static_cast<uint64_t>(most)) {
-    open.End("its writes and reads take more than transactions.max_bytes");
-    loop_.stats.transactions_ended.Add(1);
+  if (EndIfTooLarge(context.session, services_, loop_)) {
     context.parked.reset();
     output.Truncate(mark);
     context.reply.ResetErrors();
     context.reply.Error(RefusedInTransaction(open, *context.command));
   }
-  ShowTransactionMemory(context.session);
 }
 
 void Dispatcher::TendTransaction(Session& session) {

@@ -78,9 +78,9 @@ QueueRunner::Mode QueueRunner::Plan() {
     if (command.scope == Scope::kRead || command.scope == Scope::kWrite) {
       AppendLatchKeys(command, arguments_, db, &keys);
     }
-    snapshot |= command.scope == Scope::kSnapshot;
+    snapshot |= command.scope == Scope::kSnapshot || command.scope == Scope::kRange;
     exclusive |= command.scope == Scope::kExclusive;
-    only_reads_ &= command.scope != Scope::kWrite;
+    only_reads_ &= command.scope != Scope::kWrite && command.scope != Scope::kRange;
     hold_back_ |= (command.flags & kAfterCommit) != 0;
   }
   for (const auto& [place, token] : session_.watched) keys.push_back({token.db, token.hash});

@@ -10,7 +10,6 @@ namespace {
 
 constexpr size_t kKeysPerClockRead = 32;
 constexpr size_t kBytesPerClockRead = 64 << 10;
-constexpr int64_t kSliceNs = 1'000'000;
 
 class ParkedWalk final : public Parked {
  public:
@@ -29,7 +28,7 @@ class ParkedWalk final : public Parked {
     const bool is_own = own_.mode() == engine::Transaction::Mode::kSnapshot;
     if (!is_own && EndedMeanwhile(c)) return true;
     engine::Transaction& txn = is_own ? own_ : c.session.open->txn;
-    if (!walk_->Run(txn, kSliceNs)) return false;
+    if (!walk_->Run(txn, KeyWalk::kSliceNs)) return false;
     c.txn.DependOn(txn.depends_on());
     own_.Rollback();
     walk_->Answer(c.reply);
@@ -57,19 +56,23 @@ bool KeyWalk::Run(engine::Transaction& txn, int64_t slice_ns) {
   int64_t stop_ns = 0;  // counted from the first key on, so that each slice brings some
   size_t seen = 0, bytes_seen = bytes();
   bool paused = false;
-  txn.WalkInterval(
-      db_, left_, direction_, [&](std::string_view key, const engine::Version& version) {
-        if (!See(key, version)) return false;
-        if (slice_ns == 0) return true;
-        if (stop_ns == 0) stop_ns = MonotonicNs() + slice_ns;
-        if (++seen % kKeysPerClockRead != 0 && bytes() - bytes_seen < kBytesPerClockRead)
-          return true;
-        bytes_seen = bytes();
-        if (MonotonicNs() < stop_ns) return true;
-        LeaveOut(key);
-        paused = true;
-        return false;
-      });
+  const auto may_go_on = [&](std::string_view key) {
+    if (stop_ns == 0) stop_ns = MonotonicNs() + slice_ns;
+    if (MonotonicNs() < stop_ns) return true;
+    LeaveOut(key);
+    paused = true;
+    return false;
+  };
+  const auto see = [&](std::string_view key, const engine::Version& version) {
+    if (!See(key, version)) return false;
+    if (slice_ns == 0) return true;
+    if (seen++ % kKeysPerClockRead != 0 && bytes() - bytes_seen < kBytesPerClockRead) return true;
+    bytes_seen = bytes();
+    return may_go_on(key);
+  };
+  txn.WalkInterval(db_, left_, direction_, see, [&](std::string_view hidden_key) {
+    return slice_ns == 0 || may_go_on(hidden_key);
+  });
   return !paused;
 }
 
@@ -90,7 +93,7 @@ void KeyWalk::Restart() {
 void RunWalk(Context& c, std::unique_ptr<KeyWalk> walk) {
   const bool in_transaction = c.session.open != nullptr;
   const bool may_park = !c.in_exec && c.txn.mode() == engine::Transaction::Mode::kSnapshot;
-  if (walk->Run(c.txn, may_park ? kSliceNs : 0)) return walk->Answer(c.reply);
+  if (walk->Run(c.txn, may_park ? KeyWalk::kSliceNs : 0)) return walk->Answer(c.reply);
   auto parked = std::make_unique<ParkedWalk>(c.loop.handle, c.session.info->id, std::move(walk));
   if (in_transaction || parked->BeginOwn()) {
     c.parked = std::move(parked);

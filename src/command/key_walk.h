@@ -31,6 +31,7 @@ class KeyWalk {
   KeyWalk& operator=(const KeyWalk&) = delete;
 
   virtual void Answer(resp::Writer& reply) const = 0;
+  static constexpr int64_t kSliceNs = 1'000'000;
   // Goes on in `txn` for about `slice_ns`, or to the end if it is 0. True when it has ended.
   bool Run(engine::Transaction& txn, int64_t slice_ns);
   // As it was made: another snapshot is walked.

@@ -99,6 +99,15 @@ void EndIfTooOld(Session& session, Services& services, LoopState& loop) {
     EndBecause(session, loop, "it was open for longer than transactions.timeout");
 }
 
+bool EndIfTooLarge(Session& session, Services& services, LoopState& loop) {
+  const int64_t most =
+      services.config.settings().transaction_bytes_max.load(std::memory_order_relaxed);
+  const bool ends = session.open->held_bytes() > static_cast<uint64_t>(most);
+  if (ends) EndBecause(session, loop, "its writes and reads take more than transactions.max_bytes");
+  ShowTransactionMemory(session);
+  return ends;
+}
+
 void TendTransaction(Session& session, Services& services, LoopState& loop) {
   if (session.open == nullptr || session.parked != nullptr) return;  // its steps look themselves
   EndIfTooOld(session, services, loop);

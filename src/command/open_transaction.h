@@ -84,8 +84,10 @@ void CloseSessionTransaction(Session& session, Services& services);
 void ShowTransactionMemory(Session& session);
 // Ends the session's transaction, if it has one, when it was open for too long.
 void EndIfTooOld(Session& session, Services& services, LoopState& loop);
-// The same, or when it holds old versions that keep the server over its memory limit. Called now
-// and then, outside of an epoch.
+// Ends it when it holds more than it may; shows its memory. Requires: it is open.
+bool EndIfTooLarge(Session& session, Services& services, LoopState& loop);
+// Ends it when it is too old, or when it holds old versions that keep the server over its memory
+// limit. Called now and then, outside of an epoch.
 void TendTransaction(Session& session, Services& services, LoopState& loop);
 
 }  // namespace fluxkv::command

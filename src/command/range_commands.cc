@@ -1,8 +1,7 @@
 // Keys in order: RANGE, PREFIX, COUNTRANGE.
 //
-// Bounds are written as ZRANGEBYLEX writes them: "[a" with a, "(a" without, "-" and "+" the ends.
-// With REV the higher bound comes first, as in ZRANGE. A cursor is "0" at the start and at the end,
-// else the bound "(" and the last key given.
+// Bounds are written as range_bounds.h says. With REV the higher bound comes first, as in ZRANGE. A
+// cursor is "0" at the start and at the end, else the bound "(" and the last key given.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,41 +14,12 @@
 #include "command/context.h"
 #include "command/errors.h"
 #include "command/key_walk.h"
+#include "command/range_bounds.h"
 #include "command/table.h"
 #include "types/string_value.h"
 
 namespace fluxkv::command {
 namespace {
-
-constexpr std::string_view kBadBound = "ERR min or max not valid string range item";
-
-// Where a bound lies between keys: before `key`, or behind all.
-struct Place {
-  bool behind_all = false;
-  std::string key;
-};
-
-// A bound as the place from which on keys are not below it (`low`), or from which on they are above
-// it. nullopt: it is none.
-std::optional<Place> PlaceOf(std::string_view bound, bool low) {
-  if (bound == "-") return Place{};
-  if (bound == "+") return Place{.behind_all = true, .key = {}};
-  if (bound.empty() || (bound[0] != '[' && bound[0] != '(')) return std::nullopt;
-  const bool included = bound[0] == '[';
-  std::string key(bound.substr(1));
-  if (included != low) key.push_back('\0');  // the next key that there can be
-  return Place{.behind_all = false, .key = std::move(key)};
-}
-
-// nullopt: a bound is none.
-std::optional<engine::KeyInterval> IntervalOf(std::string_view low, std::string_view high) {
-  std::optional<Place> from = PlaceOf(low, /*low=*/true), to = PlaceOf(high, /*low=*/false);
-  if (!from || !to) return std::nullopt;
-  if (from->behind_all) return engine::KeyInterval{{}, std::string()};  // holds nothing
-  engine::KeyInterval interval{std::move(from->key), std::nullopt};
-  if (!to->behind_all) interval.high = std::move(to->key);
-  return interval;
-}
 
 struct RangeOptions {
   enum class Show : uint8_t { kKeys, kValues, kBoth };
@@ -158,7 +128,7 @@ void Range(Context& c) {
   RangeOptions o;
   if (!ReadRangeOptions(c, 3, &o)) return;
   auto interval = o.down ? IntervalOf(c.args[2], c.args[1]) : IntervalOf(c.args[1], c.args[2]);
-  if (!interval) return c.reply.Error(kBadBound);
+  if (!interval) return c.reply.Error(errors::kBadBound);
   Walk(c, std::move(*interval), o);
 }
 
@@ -170,7 +140,7 @@ void Prefix(Context& c) {
 
 void Countrange(Context& c) {
   auto interval = IntervalOf(c.args[1], c.args[2]);
-  if (!interval) return c.reply.Error(kBadBound);
+  if (!interval) return c.reply.Error(errors::kBadBound);
   RunWalk(c, std::make_unique<CountWalk>(c.db(), std::move(*interval)));
 }
 

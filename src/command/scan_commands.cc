@@ -115,14 +115,33 @@ void Scan(Context& c) {
   c.reply.EndDeferredArray(mark, found);
 }
 
+// The first key, for RANDOMKEY where chance meets none.
+class FirstWalk final : public KeyWalk {
+ public:
+  explicit FirstWalk(uint32_t db) : KeyWalk(db, {}) {}
+  void Answer(resp::Writer& reply) const override { found_ ? reply.Bulk(*found_) : reply.Null(); }
+
+ private:
+  bool See(std::string_view key, const engine::Version&) override {
+    found_ = std::string(key);
+    return false;
+  }
+  void Forget() override { found_.reset(); }
+
+  std::optional<std::string> found_;
+};
+
 void Randomkey(Context& c) {
-  std::optional<std::string> key = c.txn.RandomKey(c.db());
-  key ? c.reply.Bulk(*key) : c.reply.Null();
+  const std::optional<std::string> key = c.txn.RandomKey(c.db(), /*may_walk=*/false);
+  if (key) return c.reply.Bulk(*key);
+  RunWalk(c, std::make_unique<FirstWalk>(c.db()));
 }
 
 void Dbsize(Context& c) {
   // In EXEC and in a transaction it agrees with the reads beside it.
-  if (c.session.open != nullptr) return RunWalk(c, std::make_unique<CountWalk>(c.db()));
+  // While range deletes are under way a counter would be wrong.
+  if (c.session.open != nullptr || (!c.in_exec && c.txn.range_deletes(c.db()) != 0))
+    return RunWalk(c, std::make_unique<CountWalk>(c.db()));
   const uint64_t keys = c.in_exec ? c.txn.CountKeys(c.db()) : c.txn.CountKeysQuickly(c.db());
   c.reply.Integer(static_cast<int64_t>(keys));
 }

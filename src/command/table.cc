@@ -67,13 +67,13 @@ size_t CommandTable::HashOf(const Folded& name) {
 
 CommandTable::CommandTable() : slots_(kSlots) {
   for (std::span<const Command> family :
-       {StringCommands(),      SetCommands(),      NumberCommands(),   LcsCommands(),
-        BitmapCommands(),      BitfieldCommands(), KeyCommands(),      MoveCommands(),
-        ObjectCommands(),      ExpireCommands(),   ScanCommands(),     DumpCommands(),
-        TransactionCommands(), BeginCommands(),    RangeCommands(),    PubSubCommands(),
-        ConnectionCommands(),  ClientCommands(),   KeyspaceCommands(), ServerCommands(),
-        SaveCommands(),        VacuumCommands(),   ConfigCommands(),   CommandCommands(),
-        MonitoringCommands(),  DebugCommands(),    AclCommands()}) {
+       {StringCommands(),      SetCommands(),        NumberCommands(), LcsCommands(),
+        BitmapCommands(),      BitfieldCommands(),   KeyCommands(),    MoveCommands(),
+        ObjectCommands(),      ExpireCommands(),     ScanCommands(),   DumpCommands(),
+        TransactionCommands(), BeginCommands(),      RangeCommands(),  DelrangeCommands(),
+        PubSubCommands(),      ConnectionCommands(), ClientCommands(), KeyspaceCommands(),
+        ServerCommands(),      SaveCommands(),       VacuumCommands(), ConfigCommands(),
+        CommandCommands(),     MonitoringCommands(), DebugCommands(),  AclCommands()}) {
     AddFamily(family);
   }
   std::sort(rows_.begin(), rows_.end(),

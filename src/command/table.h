@@ -32,6 +32,7 @@ std::span<const Command> DumpCommands();      // dump_commands.cc: DUMP RESTORE
 std::span<const Command> TransactionCommands();  // transaction_commands.cc
 std::span<const Command> BeginCommands();        // begin_commands.cc: BEGIN COMMIT ROLLBACK
 std::span<const Command> RangeCommands();        // range_commands.cc: RANGE PREFIX COUNTRANGE
+std::span<const Command> DelrangeCommands();     // delrange_commands.cc: DELRANGE DELPREFIX
 std::span<const Command> PubSubCommands();       // pubsub_commands.cc
 std::span<const Command>
 ConnectionCommands();  // connection_commands.cc: AUTH ECHO HELLO PING QUIT RESET SELECT

@@ -84,6 +84,7 @@ void InfoVacuum(const Services& services, InfoText* info) {
   info->Add("vacuum_nodes_waiting", vacuum.nodes_waiting);
   info->Add("vacuum_nodes_held", vacuum.nodes_held);
   info->Add("vacuum_deadlines", engine.filed_deadlines);
+  info->Add("range_deletes_pending", engine.range_deletes);
   info->Add("watched_keys", vacuum.watched_keys);
   const auto& oldest = vacuum.oldest_snapshot;
   const int64_t age_ms = oldest ? services.clock.now_ms() - oldest->began_at_ms : 0;

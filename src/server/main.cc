@@ -208,6 +208,10 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
     command::PublishKeyspaceEvent(pubsub, config.settings().notify(), db, config::kNotifyEvicted,
                                   "evicted", key, stamp);
   };
+  options.on_deleted = [&](uint32_t db, std::string_view key, engine::Stamp stamp) {
+    command::PublishKeyspaceEvent(pubsub, config.settings().notify(), db, config::kNotifyGeneric,
+                                  "del", key, stamp);
+  };
   options.memory_limit = &config.settings().maxmemory_bytes;
   engine::Database database(std::move(options), clock);
   FollowMemoryOptions(config, database);

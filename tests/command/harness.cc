@@ -109,6 +109,10 @@ CommandHarness::CommandHarness(std::vector<std::string> options) {
     PublishKeyspaceEvent(pubsub_, config_->settings().notify(), db, config::kNotifyExpired,
                          "expired", key, stamp);
   };
+  engine_options.on_deleted = [this](uint32_t db, std::string_view key, engine::Stamp stamp) {
+    PublishKeyspaceEvent(pubsub_, config_->settings().notify(), db, config::kNotifyGeneric, "del",
+                         key, stamp);
+  };
   database_ = std::make_unique<engine::Database>(engine_options, clock_);
   handle_ = database_->Attach();
   slowlog_ = std::make_unique<SlowLog>(config_->settings().slowlog_entries_max);
