@@ -87,6 +87,7 @@ void Owner::Choose(const std::vector<std::unique_ptr<Owner>>& owners) {
   if (choice < 48) return SetMany(SomeTexts(5));
   if (choice < 52) return SetBrief(Brief());
   if (choice < 55 && alone) return Emptied();
+  if (choice < 57) return DeleteRange();
   Write();
 }
 
@@ -214,6 +215,26 @@ void Owner::Delete(const std::vector<uint32_t>& keys) {
   Command(arguments, {.kind = Expect::kNumber, .number = there});
 }
 
+// Some texts with names of one digit, and so many other keys between them that it is a range
+// delete.
+void Owner::DeleteRange() {
+  constexpr uint32_t kBetween = 100, kFirst = 2;
+  const uint32_t first = kFirst + Below(kTexts - kFirst), last = first + Below(kTexts - first);
+  const uint32_t begin = slot_ * kKeysPerDatabase;
+  const std::string low = NameOf(begin + first), high = NameOf(begin + last);
+  Command({"DELRANGE", "(" + low, "[" + low + "~"}, {.kind = Expect::kAnyNumber});
+  std::vector<std::string> between{"MSET"};
+  for (uint32_t i = 0; i < kBetween; ++i)
+    between.insert(between.end(), {low + kFilling + std::to_string(i), "x"});
+  Command(between, {});
+  int64_t there = kBetween;
+  for (uint32_t key = begin + first; key <= begin + last; ++key) {
+    there += sent_[key].value.has_value();
+    Touch(key) = {};
+  }
+  Command({"DELRANGE", "[" + low, "[" + high + "~"}, {.kind = Expect::kNumber, .number = there});
+}
+
 void Owner::SetBrief(uint32_t key) {
   SentKey& sent = Touch(key);
   sent.value = Value();
@@ -256,6 +277,8 @@ bool Owner::Check(const Expect& expect, const Reply& reply) {
       return reply.type == '+' && reply.text == "QUEUED";
     case Expect::kNumber:
       return reply.type == ':' && reply.text == std::to_string(expect.number);
+    case Expect::kAnyNumber:
+      return reply.type == ':';
     case Expect::kExec:
       return reply.type == '*' && reply.items.size() == static_cast<size_t>(expect.number) &&
              std::none_of(reply.items.begin(), reply.items.end(),

@@ -36,6 +36,8 @@ struct FoundValue {
 class Owner {
  public:
   static constexpr uint32_t kTexts = 10, kCounters = 3, kBriefs = 3;
+  // Of names that are nobody's, behind a text's.
+  static constexpr const char* kFilling = ".";
   static constexpr uint32_t kKeysPerDatabase = kTexts + kCounters + kBriefs;
 
   // `databases`: one that is shared, or two of its own.
@@ -76,7 +78,7 @@ class Owner {
     uint64_t from;
   };
   struct Expect {
-    enum Kind : uint8_t { kOk, kQueued, kNumber, kExec, kOwn, kForeign };
+    enum Kind : uint8_t { kOk, kQueued, kNumber, kAnyNumber, kExec, kOwn, kForeign };
     Kind kind = kOk;
     int64_t number = 0;  // kNumber; kExec: how many replies
     uint64_t hash = kAbsent;
@@ -97,6 +99,7 @@ class Owner {
   void Append(uint32_t key);
   void Increment(uint32_t key);
   void Delete(const std::vector<uint32_t>& keys);
+  void DeleteRange();
   void SetBrief(uint32_t key);
   void SetMany(const std::vector<uint32_t>& keys);
   void Flush();
