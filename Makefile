@@ -156,10 +156,11 @@ bench-engine: deps-test ## the engine in process: scaling from one thread to two
 	build/bench/engine $(BENCH)
 
 SOAK_SECONDS ?= 600
-soak: deps-test  ## memory limit under churn for SOAK_SECONDS (600), a storm of expiring keys, a transaction held open
+soak: deps-test  ## memory limit under churn for SOAK_SECONDS (600), a storm of expiring keys, a million deleted at once, a transaction held open
 	@$(MAKE) build/fluxkv build/bench/load
 	bench/memory.py --only accounting,limit --check --seconds $(SOAK_SECONDS)
 	bench/expiry_storm.py
+	bench/range_delete.py
 	bench/held_transaction.py
 
 clean:           ## remove build/
