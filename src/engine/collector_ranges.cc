@@ -12,6 +12,9 @@ namespace fluxkv::engine {
 
 namespace {
 constexpr size_t kSettleMost = 8192;  // nodes a turn: some milliseconds
+// Keys latched together. Fewer than for expiry: nobody waits for single keys here, and a writer is
+// less likely to meet a latch of a collector that was descheduled.
+constexpr size_t kTogether = 16;
 }  // namespace
 
 void Collector::SettleRange(Keyspace* keyspace, std::shared_ptr<RangeDelete> deleted) {
@@ -65,8 +68,8 @@ bool Collector::SettlePage(RangeWalk* walk) {
     last = false;
   }
   const std::span<Node* const> nodes(nodes_);
-  for (size_t i = 0; i < nodes.size(); i += kBatch) {
-    if (!SettleBatch(walk, nodes.subspan(i, std::min(kBatch, nodes.size() - i))))
+  for (size_t i = 0; i < nodes.size(); i += kTogether) {
+    if (!SettleBatch(walk, nodes.subspan(i, std::min(kTogether, nodes.size() - i))))
       return false;  // from the position on, when its number is known again
   }
 #ifdef FLUXKV_PLANT_RANGE_DELETE_LEAVES_EARLY
