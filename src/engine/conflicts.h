@@ -46,8 +46,8 @@
 
 namespace fluxkv::engine {
 
-// Keys of one database from `low` to `high`, both included, or to the end; `whole` is the whole
-// database.
+// Keys of one database from `low`, included, to `high`, not included, or to the end; `whole` is the
+// whole database.
 struct KeyRange {
   uint32_t db = 0;
   bool whole = false;
@@ -56,12 +56,11 @@ struct KeyRange {
   // The interval, or somewhat more: bounds may be as long as keys, and are kept for long.
   static KeyRange Around(uint32_t db, const KeyInterval& interval);
   bool Meets(const KeyRange& other) const {
-    return db == other.db &&
-           (whole || other.whole ||
-            ((to_end || other.low <= high) && (other.to_end || low <= other.high)));
+    return db == other.db && (whole || other.whole ||
+                              ((to_end || other.low < high) && (other.to_end || low < other.high)));
   }
   bool Holds(uint32_t in_db, std::string_view key) const {
-    return db == in_db && (whole || (low <= key && (to_end || key <= high)));
+    return db == in_db && (whole || (low <= key && (to_end || key < high)));
   }
   bool Covers(const KeyRange& other) const {
     if (db != other.db) return false;

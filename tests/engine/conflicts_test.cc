@@ -51,7 +51,7 @@ TEST_CASE("conflicts: a write into a live range lowers pi") {
   TrackedTransaction a, b;
   conflicts.Begin(&a);
   conflicts.Begin(&b);
-  conflicts.AddRange(&a, Range(0, "b", "d"));
+  conflicts.AddRange(&a, Range(0, "b", "d0"));  // the end is not in it
   conflicts.AddRange(&b, Whole(1));
   {
     std::lock_guard lock(conflicts.commit_mutex());
@@ -75,14 +75,32 @@ TEST_CASE("conflicts: a write into a live range lowers pi") {
   conflicts.End(&b);
 }
 
+TEST_CASE("conflicts: ranges that touch do not meet") {
+  const auto prefix = [](std::string_view p) {
+    return KeyRange::Around(0, KeyInterval::OfPrefix(p));
+  };
+  const KeyRange january = prefix("2024-01"), february = prefix("2024-02"), year = prefix("2024-");
+  const KeyRange from_february = KeyRange::Around(0, {"2024-02", std::nullopt});
+  CHECK_FALSE(january.Meets(february));
+  CHECK_FALSE(february.Meets(january));
+  CHECK_FALSE(january.Meets(from_february));
+  CHECK_FALSE(from_february.Meets(january));
+  CHECK(february.Meets(from_february));
+  CHECK(from_february.Meets(february));
+  CHECK(year.Meets(february));
+  CHECK(january.Meets(year));
+  CHECK(january.Holds(0, "2024-01-31"));
+  CHECK_FALSE(january.Holds(0, "2024-02"));
+}
+
 TEST_CASE("conflicts: more ranges than fit become the whole database") {
   Conflicts conflicts;
   TrackedTransaction a;
   conflicts.Begin(&a);
   for (size_t i = 0; i < Conflicts::kRangesPerTransactionMax * 2; ++i) {
     const std::string key = std::to_string(1000 + i);
-    conflicts.AddRange(&a, Range(0, key, key));
-    conflicts.AddRange(&a, Range(0, key, key));
+    conflicts.AddRange(&a, Range(0, key, key + "!"));
+    conflicts.AddRange(&a, Range(0, key, key + "!"));
   }
   CHECK(a.ranges.size() <= Conflicts::kRangesPerTransactionMax);
   std::lock_guard lock(conflicts.commit_mutex());
