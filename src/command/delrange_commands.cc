@@ -29,6 +29,9 @@ namespace {
 // Readers of a database look through all that are under way in it; the next ones wait.
 constexpr size_t kUnderWayMost = 64;
 constexpr int64_t kLookEveryMs = 1;
+constexpr std::string_view kTooLarge =
+    "ERR so many keys take more than transactions.max_bytes in one transaction: "
+    "delete them outside of MULTI";
 
 void NotifyDeleted(Context& c, std::string_view key) {
   c.Notify(config::kNotifyGeneric, "del", key);
@@ -65,8 +68,9 @@ class ParkedDelete final : public Parked {
   bool Unblock(Context&, bool) override { return false; }
 
  private:
-  // As dispatch would let it in.
+  // As dispatch would let it in. Those that wait get in as it happens, not in the order they came.
   bool TryAgain(Context& c) {
+    if (c.txn.range_deletes(db_) >= kUnderWayMost) return false;  // before it latches everything
     using Admission = engine::CommitLog::Admission;
     const engine::CommitLog& log = c.services.database.store().log;
     if (log.admission() >= Admission::kRefused) {
@@ -95,30 +99,47 @@ class DeleteWalk final : public KeyWalk {
   DeleteWalk(uint32_t db, engine::KeyInterval interval)
       : KeyWalk(db, std::move(interval)), db_(db) {}
   void Answer(resp::Writer& reply) const override { reply.Integer(deleted_); }
+  // Goes to the end, and deletes what was found. False, and nothing is deleted, if the transaction
+  // would hold more than `most` bytes, as near as it can tell, to do so.
+  bool RunAtOnce(Context& c, uint64_t most) {
+    most_ = most;
+    bytes_ = c.txn.writes() * kHeldBytes;
+    Run(c.txn, 0);
+    if (bytes_ > most_) return false;
+    DeleteFound(c, c.txn);
+    return true;
+  }
   // Goes on as Run, and deletes what was found.
   bool RunAndDelete(Context& c, engine::Transaction& txn, int64_t slice_ns) {
     const bool ended = Run(txn, slice_ns);
+    DeleteFound(c, txn);
+    return ended;
+  }
+
+ private:
+  static constexpr size_t kHeldBytes = 200;  // for a private deletion, besides its key, about
+
+  bool See(std::string_view key, const engine::Version&) override {
+    bytes_ += key.size() + kHeldBytes;
+    if (bytes_ > most_) return false;
+    found_.emplace_back(key);
+    return true;
+  }
+  void DeleteFound(Context& c, engine::Transaction& txn) {
     for (const std::string& key : found_) {
       txn.DeleteFound(db_, engine::Key(std::string_view(key)));
       c.NotifyIn(config::kNotifyGeneric, "del", key, db_);
     }
     deleted_ += static_cast<int64_t>(found_.size());
     found_.clear();
-    return ended;
-  }
-
- private:
-  bool See(std::string_view key, const engine::Version&) override {
-    found_.emplace_back(key);
-    bytes_ += key.size();
-    return true;
   }
   size_t bytes() const override { return bytes_; }
   void Forget() override {}
 
   const uint32_t db_;
   std::vector<std::string> found_;
-  size_t bytes_ = 0;
+  uint64_t bytes_ = 0;
+  uint64_t most_ = ~uint64_t{0};  // between BEGIN and COMMIT the session looks itself
   int64_t deleted_ = 0;
 };
 
@@ -163,8 +184,13 @@ void Delete(Context& c, engine::KeyInterval interval) {
     return;
   }
   auto walk = std::make_unique<DeleteWalk>(c.db(), std::move(interval));
-  if (walk->RunAndDelete(c, c.txn, in_transaction ? KeyWalk::kSliceNs : 0))
+  if (!in_transaction) {
+    const int64_t most =
+        c.services.config.settings().transaction_bytes_max.load(std::memory_order_relaxed);
+    if (!walk->RunAtOnce(c, static_cast<uint64_t>(most))) return c.reply.Error(kTooLarge);
     return walk->Answer(c.reply);
+  }
+  if (walk->RunAndDelete(c, c.txn, KeyWalk::kSliceNs)) return walk->Answer(c.reply);
   c.parked = std::make_unique<ParkedDeleteWalk>(std::move(walk));
 }
 

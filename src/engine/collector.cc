@@ -200,10 +200,12 @@ void Collector::Turn() {
 Vacuumed Collector::TurnsForVacuum() {
   const Vacuumed before = Given();
   const int64_t until_ms = store_.clock.Tick();
+  TakeWalks();
+  const uint64_t until_walk = walks_ended_ + walks_.size();
   do {
     Turn();
-  } while (!stop_ && ((expiring() && deadlines_.next_ms() <= until_ms) || more_to_settle_ ||
-                      walking() || !policy_is_tidy_));
+  } while (!stop_ && ((expiring() && deadlines_.next_ms() <= until_ms) ||
+                      (settling() && walks_ended_ < until_walk) || walking() || !policy_is_tidy_));
   vacuuming_ = true;
   while (!stop_ && buried_ < pass_end_) Turn();
   TakeInboxes();  // the tombstones of what expired
@@ -275,13 +277,13 @@ void Collector::FreeDroppedRoots() {
   });
   std::vector<DroppedRoot> keep;
   for (const DroppedRoot& d : candidates) {
+    Handle::Scope in_epoch(*handle_);  // SWAPDB drops roots of keyspaces that live on (R5)
     const RangeDeletes* deletes = d.root->keyspace->range_deletes();
     const bool settled = deletes == nullptr || deletes->settled();  // G7
     if (!settled || store_.snapshots.Needs(d.root->stamp.load(), d.replaced_at)) {
       keep.push_back(d);
       continue;
     }
-    Handle::Scope in_epoch(*handle_);
     RootVersion* newer = store_.roots[d.db].load();
     while (newer->older.load() != d.root) newer = newer->older.load();
     newer->older.store(d.root->older.load());

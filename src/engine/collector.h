@@ -155,6 +155,7 @@ class Collector {
     std::shared_ptr<RangeDelete> deleted;
     std::string position;  // the keys below it are settled
   };
+  void TakeWalks();
   // Settles some of what is not settled. True when there is more.
   bool SettleRanges();
   bool settling() const { return !walks_.empty() && settle_left_.load() != 0; }
@@ -223,6 +224,7 @@ class Collector {
   std::atomic<size_t> filed_deadlines_{0};  // a figure
 
   std::vector<RangeWalk> walks_;  // oldest first
+  uint64_t walks_ended_ = 0;
   bool more_to_settle_ = false;
   std::atomic<size_t> range_deletes_{0};           // that are not settled
   std::atomic<uint64_t> settle_left_{kSettleAll};  // nodes (LimitSettling)

@@ -31,16 +31,19 @@ void Collector::LimitSettling(std::optional<uint64_t> nodes) {
   Wake();
 }
 
+void Collector::TakeWalks() {
+  std::lock_guard lock(mutex_);
+  std::move(new_walks_.begin(), new_walks_.end(), std::back_inserter(walks_));
+  new_walks_.clear();
+}
+
 bool Collector::SettleRanges() {
-  {
-    std::lock_guard lock(mutex_);
-    std::move(new_walks_.begin(), new_walks_.end(), std::back_inserter(walks_));
-    new_walks_.clear();
-  }
+  TakeWalks();
   for (size_t nodes = 0; nodes < kSettleMost && settling(); nodes += OrderedList::kEntries) {
     if (!SettlePage(&walks_.front())) continue;
     EndWalk(walks_.front());
     walks_.erase(walks_.begin());
+    ++walks_ended_;
   }
   return settling();
 }

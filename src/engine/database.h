@@ -41,6 +41,8 @@ struct Options {
   // The same for a key that a range delete of many keys ended, by the thread that settled it
   // (range_deletes.h); `stamp` is the range delete's.
   std::function<void(uint32_t db, std::string_view key, Stamp stamp)> on_deleted = {};
+  // Whether anybody listens to that now, if it is set; the keys need not be kept when nobody does.
+  std::function<bool()> wants_deleted = {};
   // Bytes that used_bytes is kept at or below, 0 or null: no limit. Writers make room first
   // (evictor.h); the collector does when the limit falls.
   const std::atomic<int64_t>* memory_limit = nullptr;
@@ -144,7 +146,7 @@ class Database {
   // (DEBUG SET-ACTIVE-EXPIRE), both until a time (CLIENT PAUSE; 0: not any more).
   void set_active_expiry(bool on);
   void PauseExpiry(int64_t until_ms);
-  // The collector settles so many nodes more (for tests, DEBUG), nullopt: all that there are.
+  // The collector settles so many nodes more (for tests), nullopt: all that there are.
   void LimitSettling(std::optional<uint64_t> nodes);
   uint64_t range_deletes() const;  // EngineStats::range_deletes alone
   // Waits until everything that could be reclaimed now has been. Requires: outside an epoch.

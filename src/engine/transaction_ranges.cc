@@ -81,7 +81,9 @@ bool Transaction::Settle(uint32_t db, Keyspace* keyspace, Node* node, uint64_t h
   if (used != 0) handle_.AddUsedBytes(used);
   if (garbage != 0) handle_.AddGarbageBytes(garbage);
   if (wake) store_.collector->Wake();
-  if (store_.options.on_deleted) settled_.push_back({db, std::string(node->key()), stamp});
+  const Options& options = store_.options;
+  if (options.on_deleted && (!options.wants_deleted || options.wants_deleted()))
+    settled_.push_back({db, std::string(node->key()), stamp});
   return true;
 }
 

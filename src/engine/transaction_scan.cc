@@ -81,8 +81,13 @@ bool Transaction::WalkInterval(uint32_t db, const KeyInterval& interval, Directi
   const bool up = direction == Direction::kUp;
   const auto next_own = [&]() -> const Write& { return writes_[up ? own.front() : own.back()]; };
   const auto pass_own = [&] { own = up ? own.subspan(1) : own.first(own.size() - 1); };
+  const auto pass_hidden = [&](std::string_view key) {
+    return ++hidden % kHiddenMost != 0 || !pass_on || pass_on(key);
+  };
   const auto visit_own = [&](const Write& w) {
-    return !Visible(w.value.get()) || visit(w.key, *w.value);
+    if (!Visible(w.value.get())) return pass_hidden(w.key);
+    hidden = 0;
+    return visit(w.key, *w.value);
   };
   const auto visit_node = [&](const Node& node) {
     const std::string_view key = node.key();
@@ -100,7 +105,7 @@ bool Transaction::WalkInterval(uint32_t db, const KeyInterval& interval, Directi
       return visit(key, *version);
     }
     NoteExpired(db, key, version);
-    return ++hidden % kHiddenMost != 0 || !pass_on || pass_on(key);
+    return pass_hidden(key);
   };
   if (!(up ? VisitUp(keyspace->list, interval, visit_node)
            : VisitDown(keyspace->list, interval, visit_node)))
@@ -162,6 +167,7 @@ uint64_t Transaction::CountKeys(uint32_t db) {
 uint64_t Transaction::CountKeysQuickly(uint32_t db) {
   if (mode_ != Mode::kSnapshot || !(read_only_ || copying_) || leave_marks_) return CountKeys(db);
   const Keyspace& keyspace = *store_.Root(db)->keyspace;
+  if (copying_) return keyspace.keys();  // a copy wants to know about how many
   if (keyspace.range_deletes() != nullptr) return CountKeys(db);
   const uint64_t keys = keyspace.keys();
   if (keyspace.range_deletes() != nullptr) return CountKeys(db);

@@ -212,6 +212,7 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
     command::PublishKeyspaceEvent(pubsub, config.settings().notify(), db, config::kNotifyGeneric,
                                   "del", key, stamp);
   };
+  options.wants_deleted = [&] { return config.settings().notify() != 0; };
   options.memory_limit = &config.settings().maxmemory_bytes;
   engine::Database database(std::move(options), clock);
   FollowMemoryOptions(config, database);

@@ -1,9 +1,12 @@
 // DELRANGE, DELPREFIX: answers, events, what other commands see meanwhile, in EXEC and between
 // BEGIN and COMMIT, and how much may be under way at once.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -145,6 +148,63 @@ TEST_CASE("delrange: in EXEC") {
       CHECK(h.Run({"KEYS", "*"}) == "[\"a\", \"" + Name(1) + "\"]");
     }
   }
+}
+
+TEST_CASE("delrange: in EXEC it deletes all or says that they are too many") {
+  CommandHarness h;
+  h.Set("transactions.max_bytes", "1mb");
+  for (const bool watching : {false, true}) {
+    CAPTURE(watching);
+    for (size_t i = 0; i < 10; ++i) {
+      Words words{"MSET"};
+      for (size_t j = i * 1000; j < (i + 1) * 1000; ++j) words.insert(words.end(), {Name(j), "v"});
+      h.Run(words);
+    }
+    if (watching) h.Run({"WATCH", "a"});
+    h.Run({"MULTI"});
+    h.Run({"DELPREFIX", "k:"});
+    h.Run({"DELRANGE", "[" + Name(0), "(" + Name(2000)});
+    h.Run({"DELRANGE", "[" + Name(2000), "(" + Name(4000)});
+    h.Run({"DELRANGE", "[" + Name(4000), "(" + Name(6000)});
+    const std::string error =
+        "(error) ERR so many keys take more than transactions.max_bytes in one transaction: "
+        "delete them outside of MULTI";
+    CHECK(h.Run({"EXEC"}) ==
+          "[" + error + ", (integer) 2000, (integer) 2000, " + error + "]");  // 5000 are 1 MB
+    CHECK(h.Run({"DBSIZE"}) == "(integer) 6000");
+    CHECK(h.Run({"DELPREFIX", "k:"}) == "(integer) 6000");
+  }
+}
+
+TEST_CASE("delrange: so many are under way at once, the next one waits") {
+  CommandHarness h;
+  engine::Database& database = h.services().database;
+  Fill(h, 100);
+  database.LimitSettling(0);
+  constexpr size_t kMost = 64;
+  for (size_t i = 0; i < kMost; ++i) {
+    engine::Handle::Scope in_epoch(h.loop().handle);
+    engine::Transaction& txn = h.loop().txn;
+    txn.BeginExclusive();
+    const auto deleted =
+        txn.DeleteRange(0, engine::KeyInterval::OfPrefix("k:"), [](std::string_view) {});
+    REQUIRE(txn.Commit());
+    REQUIRE(deleted != nullptr);
+  }
+  for (size_t i = 0; i < 100; ++i) h.Run({"SET", "n:" + std::to_string(i), "v"});
+  h.Run({"SET", "o", "v"});
+  std::atomic<uint64_t> most{0};
+  std::thread later([&] {
+    for (int i = 0; i < 20; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      most = std::max(most.load(), database.range_deletes());
+    }
+    database.LimitSettling(std::nullopt);
+  });
+  CHECK(h.Run({"DELPREFIX", "n:"}) == "(integer) 100");
+  later.join();
+  CHECK(most == kMost);
+  CHECK(h.Run({"DBSIZE"}) == "(integer) 1");
 }
 
 TEST_CASE("delrange: between BEGIN and COMMIT it is private, and bounded as other writes") {
