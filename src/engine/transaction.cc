@@ -1,8 +1,10 @@
 #include "engine/transaction.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/check.h"
+#include "base/prefetch.h"
 #include "engine/handle.h"
 #include "engine/store.h"
 #include "engine/tracked_state.h"
@@ -11,6 +13,7 @@ namespace fluxkv::engine {
 
 namespace {
 constexpr size_t kLinearWritesMax = 16;  // more private writes than this are found by a hash table
+constexpr size_t kPrefetchMost = 16;     // keys
 constexpr size_t kMetExpiredMax = 128;   // the collector finds the others
 }  // namespace
 
@@ -78,8 +81,25 @@ bool Transaction::StillNewest(const Keyspace& keyspace, const Node& node, const 
                             now->stamp() == version->stamp());
 }
 
+// What another core wrote last comes from there, line by line: the latch, the node, its version.
+// For several keys those waits are made one.
+void Transaction::PrefetchToWrite(std::span<const LatchKey> keys) {
+  keys = keys.first(std::min(keys.size(), kPrefetchMost));
+  for (const LatchKey& key : keys) {
+    PrefetchForWrite(&store_.latches.at(LatchTable::IndexOf(key.db, key.hash)));
+    handle_.PrefetchIndex(key.db, key.hash);
+  }
+  std::array<const Node*, kPrefetchMost> nodes;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    nodes[i] = handle_.PrefetchNode(keys[i].db, keys[i].hash);
+    PrefetchForWrite(nodes[i]);
+  }
+  for (size_t i = 0; i < keys.size(); ++i) Handle::PrefetchVersion(nodes[i]);
+}
+
 void Transaction::BeginLatched(std::span<const LatchKey> keys) {
   DCHECK(mode_ == Mode::kIdle && handle_.reclaimer().inside());
+  if (keys.size() > 1) PrefetchToWrite(keys);
   mode_ = Mode::kLatched;
   latch_keys_.assign(keys.begin(), keys.end());
   for (const LatchKey& key : keys)

@@ -318,6 +318,7 @@ class Transaction {
   void NoteAccess(const Write& w, KeyState was, KeyState is);
   void DropReplaced();
   bool Conflict(std::string reason);
+  void PrefetchToWrite(std::span<const LatchKey> keys);
   void LatchStripes();
   void Unlatch();
   void End();
