@@ -43,7 +43,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wno-restrict
 DEFINES  := -DSPDLOG_COMPILED_LIB -DSPDLOG_SHARED_LIB -DSPDLOG_FMT_EXTERNAL \
             $(if $(JEMALLOC_$(FLAVOUR)),-DFLUXKV_JEMALLOC) $(if $(PLANT),-DFLUXKV_PLANT_$(PLANT))
 CXXFLAGS += $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $(WARNINGS) $(DEFINES) -Iinclude -Isrc -I.
-LDLIBS   := $(if $(JEMALLOC_$(FLAVOUR)),-ljemalloc) -luv -lxxhash -lspdlog -lfmt
+LDLIBS   := $(if $(JEMALLOC_$(FLAVOUR)),-ljemalloc) -luv -luring -lxxhash -lspdlog -lfmt
 QUIET    := $(if $(V),,@)
 # Tests are not optimised: their thousands of asserts would take most of the build.
 COMPILE   = $(QUIET)$(CACHE) $(CXX) $(CXXFLAGS) $(if $(filter tests/%,$<),-O0) -MMD -MP -c $< -o $@

@@ -21,6 +21,7 @@ MAY_INCLUDE = {
 # Header or call, and the folders that may use it.
 RESERVED = [
     (r"#include [<\"]uv(\.h|/)", "libuv", "server"),
+    (r"#include <liburing", "liburing", "server"),
     (r"#include <toml\+\+/", "toml++", "config"),
     (r"#include <(fstream|filesystem|sys/stat\.h|fcntl\.h|dirent\.h)>|\b(fopen|opendir)\(", "the file system",
      "config persist server tools"),

@@ -7,7 +7,7 @@ case "${1:-}" in
   test) with_tests=1 ;;
   *) echo "usage: $0 run|test" >&2; exit 2 ;;
 esac
-wanted=(g++ make libuv1-dev libjemalloc-dev libtomlplusplus-dev libxxhash-dev libspdlog-dev)
+wanted=(g++ make libuv1-dev liburing-dev libjemalloc-dev libtomlplusplus-dev libxxhash-dev libspdlog-dev)
 if [ $with_tests = 1 ]; then
   wanted+=(libhiredis-dev doctest-dev redis-tools clang-format pkg-config python3)
 fi

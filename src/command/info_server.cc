@@ -87,6 +87,9 @@ void InfoServer(const Services& services, InfoText* info) {
   info->Add("arch_bits", static_cast<int>(sizeof(void*) * 8));
   info->Add("monotonic_clock", "POSIX clock_gettime");
   info->Add("multiplexing_api", "epoll");
+  const auto& loops = services.stats.loops;
+  info->Add("io_uring",
+            !loops.empty() && loops[0]->has_ring.load(std::memory_order_relaxed) ? 1 : 0);
   info->Add("atomicvar_api", "c11-builtin");
   info->Add("gcc_version", std::to_string(__GNUC__) + "." + std::to_string(__GNUC_MINOR__) + "." +
                                std::to_string(__GNUC_PATCHLEVEL__));

@@ -80,6 +80,7 @@ struct LoopStats {
       transaction_conflicts, transactions_ended;
   Counter longest_turn_ns;  // thread CPU time of the longest loop turn
   std::atomic<uint64_t> connected{0}, blocked{0};
+  std::atomic<bool> has_ring{false};  // it uses io_uring
   std::mutex errors_mutex;
   std::map<std::string, uint64_t, std::less<>>
       errors;  // guarded by errors_mutex: errorstat by first word of the error

@@ -43,6 +43,7 @@ struct StartOptions {
   std::string unixsocket;
   int unixsocketperm = 0;  // 0: leave it to the umask
   int threads = 0;         // 0: one per core
+  bool io_uring = true;    // where the kernel has it
   int databases = 0;
   int tcp_backlog = 0;
   bool daemonize = false;

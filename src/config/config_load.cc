@@ -52,6 +52,7 @@ void Config::FillStart() {
   start_.unixsocket = value("server.unixsocket").text;
   start_.unixsocketperm = number("server.unixsocketperm");
   start_.threads = number("server.threads");
+  start_.io_uring = number("server.io_uring") != 0;
   start_.databases = number("server.databases");
   start_.tcp_backlog = number("server.tcp_backlog");
   start_.daemonize = number("server.daemonize") != 0;

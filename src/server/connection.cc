@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include <unistd.h>
+
 #include "base/hash.h"
 #include "engine/handle.h"
 #include "resp/writer.h"
@@ -248,6 +250,7 @@ void Connection::AfterExecute() {
 // end of a pause).
 void Connection::AfterInputEnd() {
   reading_ = false;
+  UpdatePolling();
   bool blocked = waits_ == Waits::kParked && parked_->command->blocked();
   if (blocked || waits_ == Waits::kPaused) return CloseAfterOutput();
   AfterExecute();
@@ -427,7 +430,7 @@ void Connection::ShrinkBuffers(int64_t idle_ms) {
     input_.Shrink(std::max(input_.peak(), InputBuffer::kReadBytesMin), /*all=*/false);
   }
   input_.ResetPeak();
-  if (output_size() == 0 && write_bytes_ == 0) {
+  if (output_size() == 0) {
     resp::Output& output = held_.output();
     sending_->ShrinkIfIdle();
     held_.ShrinkIfIdle();
@@ -447,7 +450,7 @@ void Connection::PublishFigures() {
   info.input_free_bytes.store(input_free, kRelaxed);
   info.output_buffer_bytes.store(output_memory(), kRelaxed);
   info.output_bytes.store(output_held(), kRelaxed);
-  info.output_parts.store(write_bytes_ != 0 ? 1 : 0, kRelaxed);
+  info.output_parts.store(full_ ? 1 : 0, kRelaxed);
   info.total_bytes.store(sizeof(Connection) + sizeof(command::ClientInfo) + input_.capacity() +
                              output_memory() + parser_.memory_bytes() + session_.queue_bytes +
                              info.transaction_bytes.load(kRelaxed),
@@ -480,7 +483,14 @@ void Connection::Close() {
   parked_.reset();
   loop_.dispatcher().Forget(session_);
   loop_.Remove(*this);
-  uv_close(&handle_.any, &OnClosed);
+  auto* handle = reinterpret_cast<uv_handle_t*>(&poll_);
+  if (polled_) {
+    uv_close(handle, &OnClosed);  // first: libuv must not poll a descriptor that may be another's
+    close(fd());
+  } else {
+    close(fd());
+    OnClosed(handle);
+  }
 }
 
 }  // namespace fluxkv::server

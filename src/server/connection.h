@@ -1,12 +1,14 @@
 // One client's connection: it reads requests, runs them in order and sends the replies.
 //
-// C1. A connection belongs to one loop from Open to its close callback, and is freed there only: a
-//     request to libuv that is under way may still use its memory until then.
+// C1. A connection belongs to one loop from Open to its close callback, and is freed there only
+//     (at once if libuv refused its socket): what the loop gathered in a turn may still name it
+//     until then.
 // C2. Requests run in the order they came, replies leave in that order. A request that has to wait
 //     (parked, paused, because the client does not read or the log takes no more) keeps all later
 //     ones waiting.
-// C3. At most one write request is under way; the output it sends from is not touched meanwhile
-//     (replies go to the other one).
+// C3. libuv says when the socket is ready; the loop reads and writes for many connections together
+//     (socket_batch.h). Between ReadRoom and Received, and between NextPieces and Sent, it does
+//     nothing else with the connection: the buffers that it was given stay as they are.
 // C4. The thread is inside an epoch while requests run, and outside of it when a callback returns.
 // C5. Whatever is written goes to `held_`, and what tells of a commit that the log has not got to
 //     is closed as a hold there before anything follows it (engine/commit_log.h, D4). Only
@@ -25,6 +27,8 @@
 #include <string>
 #include <string_view>
 
+#include <sys/types.h>
+#include <sys/uio.h>
 #include <uv.h>
 
 #include "command/dispatch.h"
@@ -47,7 +51,7 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // False if libuv refuses the socket; the connection then frees itself.
+  // False if libuv refuses the socket. Close it all the same.
   bool Open();
   // Ends it now. The object goes with its close callback.
   void Close();
@@ -57,9 +61,21 @@ class Connection {
   void Stop();
 
   void Deliver(const command::Delivery& delivery);
-  // Sends what there is and may be sent; then goes on with requests that waited for that. Called at
-  // the end of a loop turn.
-  void Flush();
+
+  // Where to read to: the loop's buffer, or an own one.
+  std::span<char> ReadRoom(std::span<char> loop_buffer);
+  // What reading gave (SocketBatch::result), in that room: runs what is whole.
+  void Received(std::span<char> room, ssize_t result);
+  // What to send next, as `pieces`; returns how many. None: nothing may be sent, or the socket
+  // takes no more for now, or this is one round too many: the others have their turn then.
+  size_t NextPieces(std::span<iovec> pieces, int round);
+  // What sending them gave. Whether there may be more.
+  bool Sent(ssize_t result);
+  // At the end of a turn, when what could be sent has been: goes on with requests that waited for
+  // that.
+  void AfterFlush();
+  int fd() const { return session_.info->fd; }
+
   // One more step of a parked command, or one more try of one that was put back.
   void Resume();
   // Now and then: time-outs, limits, memory.
@@ -73,6 +89,8 @@ class Connection {
 
   // Places in the lists of the loop; kNowhere: not in it.
   static constexpr size_t kNowhere = SIZE_MAX;
+  static constexpr size_t kPiecesMax = 64;  // of one write
+  bool to_read = false;                     // it is in the loop's list of this poll
   size_t index = kNowhere;
   size_t flush_index = kNowhere;
   size_t waiting_index = kNowhere;
@@ -86,13 +104,6 @@ class Connection {
     std::unique_ptr<command::Parked> command;
     resp::Output reply;
   };
-  union Handle {
-    uv_handle_t any;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-  };
-
   ~Connection();  // by the close callback
 
   // connection.cc: running requests.
@@ -124,16 +135,13 @@ class Connection {
   void PublishFigures();
 
   // connection_io.cc: reading and writing.
-  static void OnAllocate(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
-  static void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
-  static void OnWritten(uv_write_t* request, int status);
+  static void OnReady(uv_poll_t* handle, int status, int events);
   static void OnClosed(uv_handle_t* handle);
-  void Received(char* at, size_t count);
   void UpdateReading();
+  void UpdatePolling();
+  void AwaitSocket();
   void Release();
   bool TryWrite();
-  bool QueueWrite();
-  void Written(size_t bytes);
   size_t output_size() const { return held_.output().size() + sending_->size(); }
   size_t output_backlog() const { return output_size() + held_.record_bytes(); }
   size_t output_held() const;
@@ -146,13 +154,14 @@ class Connection {
   InputBuffer input_;
   std::array<resp::Output, 2> outputs_;
   HeldReplies held_{&outputs_[0]};        // replies and messages are appended here
-  resp::Output* sending_ = &outputs_[1];  // sent first; in use while a write is under way
+  resp::Output* sending_ = &outputs_[1];  // sent first
   std::unique_ptr<ParkedCommand> parked_;
   std::string protocol_error_;
 
-  Handle handle_;
-  uv_write_t write_;
-  size_t write_bytes_ = 0;  // of the write under way; 0: none
+  uv_poll_t poll_;
+  bool polled_ = false;       // libuv has it
+  bool full_ = false;         // the socket takes no more: libuv says when it does
+  size_t offered_bytes_ = 0;  // what NextPieces gave
 
   Waits waits_ = Waits::kNot;
   bool reading_ = false;

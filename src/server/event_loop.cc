@@ -15,7 +15,12 @@
 namespace fluxkv::server {
 namespace {
 
-constexpr size_t kReadBufferBytes = 64 * 1024;
+// So many connections are read together. Each has its slice of the loop's buffer, larger when they
+// are few; the gaps keep slices from beginning at the same place of the processor's caches.
+constexpr size_t kReadsTogether = 32;
+constexpr size_t kReadBufferBytes = 512 * 1024;
+constexpr size_t kSliceBytesMax = 64 * 1024;
+constexpr size_t kSliceGapBytes = 3 * limits::kCacheLineBytes;
 constexpr uint64_t kCronMs = 100;
 constexpr size_t kVisitsMin = 32;    // connections visited by one run of the timer, at least
 constexpr size_t kVisitRounds = 10;  // runs of the timer in which all have been visited
@@ -50,7 +55,8 @@ EventLoop::EventLoop(uint32_t number, command::Services& services, command::Loop
       log_(log),
       handle_(services.database.Attach()),
       commit_log_(services.database.store().log),
-      read_buffer_(kReadBufferBytes) {
+      read_buffer_(std::make_unique_for_overwrite<char[]>(kReadBufferBytes +
+                                                          kReadsTogether * kSliceGapBytes)) {
   state_.emplace(number, *handle_, stats);
   dispatcher_.emplace(services, *state_);
   CHECK(uv_loop_init(&loop_) == 0);
@@ -66,6 +72,7 @@ EventLoop::EventLoop(uint32_t number, command::Services& services, command::Loop
   uv_check_start(&check_, [](uv_check_t* h) {
     EventLoop& self = Self(h->data);
     self.polled_at_ = uv_now(&self.loop_);
+    self.ReadAll();
   });
   uv_idle_init(&loop_, &idle_);
   uv_timer_init(&loop_, &cron_);
@@ -89,7 +96,17 @@ void EventLoop::Run() {
   thread_.store(std::this_thread::get_id(), kRelaxed);
   pthread_setname_np(pthread_self(), ("loop-" + std::to_string(number())).c_str());
   measured_cpu_ns_ = ThreadCpuNs();
+  OpenRing();
   uv_run(&loop_, UV_RUN_DEFAULT);
+}
+
+void EventLoop::OpenRing() {
+  if (!services_.config.start().io_uring) return;
+  std::string why;
+  const bool open = sockets_.Open(&why);
+  stats_.has_ring.store(open, kRelaxed);
+  if (!open && number_ == 0)
+    log_.Notice("No io_uring ({}): each read and write is a system call of its own", why);
 }
 
 void EventLoop::Detach() {
@@ -200,10 +217,7 @@ void EventLoop::OpenSocket(NewSocket socket) {
   services_.clients.Add(info);
   stats().connections.Add(1);
   stats().connected.fetch_add(1, kRelaxed);
-  if (!connection->Open()) {
-    close(socket.fd);
-    connection->Close();
-  }
+  if (!connection->Open()) connection->Close();
 }
 
 void EventLoop::Remove(Connection& connection) {
@@ -254,14 +268,80 @@ void EventLoop::EndTurn() {
   in_end_turn_ = false;
 }
 
-void EventLoop::FlushAll() {
-  for (size_t i = 0; i < to_flush_.size(); ++i) {
-    Connection* connection = to_flush_[i];
-    if (connection == nullptr) continue;
-    connection->flush_index = Connection::kNowhere;
-    connection->Flush();
+// When very many are ready libuv polls for more before the turn goes on, and tells of those again
+// that have not been read yet.
+void EventLoop::AddReadable(Connection& connection) {
+#ifndef FLUXKV_PLANT_READ_TWICE
+  if (connection.to_read) return;
+#endif
+  connection.to_read = true;
+  readable_.push_back(&connection);
+  if (readable_.size() == kReadsTogether) ReadAll();
+}
+
+std::span<char> EventLoop::ReadSlice(size_t index, size_t count) {
+  const size_t bytes = std::min(kReadBufferBytes / count, kSliceBytesMax);
+  return {&read_buffer_[index * (bytes + kSliceGapBytes)], bytes};
+}
+
+// A command here closes no connection but its own: kills and messages come through the mailbox.
+void EventLoop::ReadAll() {
+  if (readable_.empty()) return;
+  const size_t count = readable_.size();
+  std::array<std::span<char>, kReadsTogether> rooms;
+  for (size_t i = 0; i < count; ++i) {
+    Connection& connection = *readable_[i];
+    CHECK(!connection.closed());  // its descriptor may be another's
+    connection.to_read = false;
+    rooms[i] = connection.ReadRoom(ReadSlice(i, count));
+    sockets_.Receive(connection.fd(), rooms[i]);
   }
-  to_flush_.clear();
+  RunSockets();
+  for (size_t i = 0; i < count; ++i) readable_[i]->Received(rooms[i], sockets_.result(i));
+  sockets_.Clear();
+  readable_.clear();
+}
+
+void EventLoop::RunSockets() {
+  sockets_.Run();
+  if (sockets_.has_ring() || !stats_.has_ring.load(kRelaxed)) [[likely]]
+    return;
+  stats_.has_ring.store(false, kRelaxed);
+  log_.Warning("io_uring failed: each read and write is a system call of its own from now on");
+}
+
+void EventLoop::FlushAll() {
+  while (!to_flush_.empty()) {
+    flushing_.swap(to_flush_);
+    std::erase(flushing_, nullptr);
+    for (Connection* connection : flushing_) connection->flush_index = Connection::kNowhere;
+    const std::span<Connection* const> all(flushing_);
+    for (size_t i = 0; i < all.size(); i += SocketBatch::kMost)
+      FlushSome(all.subspan(i, std::min(SocketBatch::kMost, all.size() - i)));
+    flushing_.clear();
+  }
+}
+
+void EventLoop::FlushSome(std::span<Connection* const> some) {
+  sending_.assign(some.begin(), some.end());
+  for (int round = 0; !sending_.empty(); ++round) {
+    size_t count = 0;
+    for (Connection* connection : sending_) {
+      iovec pieces[Connection::kPiecesMax];
+      const size_t used = connection->NextPieces(pieces, round);
+      if (used == 0) continue;
+      sockets_.Send(connection->fd(), {pieces, used});
+      sending_[count++] = connection;
+    }
+    RunSockets();
+    size_t more = 0;
+    for (size_t i = 0; i < count; ++i) {
+      if (sending_[i]->Sent(sockets_.result(i))) sending_[more++] = sending_[i];
+    }
+    sockets_.Clear();
+    sending_.resize(more);
+  }
+  for (Connection* connection : some) connection->AfterFlush();
 }
 
 // ---- The log

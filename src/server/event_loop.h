@@ -1,8 +1,9 @@
 // One event loop with its thread, its engine handle and its connections.
 //
-// A turn: the poll runs read callbacks, which run commands; before the next poll the mailbox is
-// emptied and every connection with replies is written to once (EndTurn). So a message that a
-// command of this loop sends to a connection of this loop follows the reply of that command.
+// A turn: the poll says which connections can be read; they are, many with one system call where
+// the kernel lets us (socket_batch.h), and their commands run. Before the next poll the mailbox is
+// emptied and every connection with replies is written to, together again (EndTurn). So a message
+// that a command of this loop sends to a connection of this loop follows the reply of that command.
 //
 // Connections that hold replies for the log (connection.h, C5) are gone through when it says that
 // what the loop awaits is safe: the smallest stamp that any of them awaits. So are those whose
@@ -38,6 +39,7 @@
 #include "command/mailbox.h"
 #include "command/services.h"
 #include "engine/commit_log.h"
+#include "server/socket_batch.h"
 
 namespace fluxkv::server {
 
@@ -99,7 +101,6 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   command::LoopStats& stats() { return stats_; }
   Logger& log() { return log_; }
   Batch& batch() { return batch_; }
-  std::span<char> read_buffer() { return read_buffer_; }
   int64_t now_ms() const { return services_.clock.now_ms(); }
   bool stopping() const { return stopping_; }
   const engine::CommitLog& commit_log() const { return commit_log_; }
@@ -112,6 +113,8 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   }
   // When those are to look again by themselves.
   int64_t log_retry_at_ms() const;
+  // Its socket can be read: it is in this turn.
+  void AddReadable(Connection& connection);
   void ScheduleFlush(Connection& connection);
   void AddWaiting(Connection& connection);
   void RemoveWaiting(Connection& connection);
@@ -135,8 +138,14 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   template <class Put>
   bool PutIntoInbox(Put put);
 
+  void OpenRing();
+
   void EndTurn();
+  void ReadAll();
+  void RunSockets();
+  std::span<char> ReadSlice(size_t index, size_t count);
   void FlushAll();
+  void FlushSome(std::span<Connection* const> some);
   void EmptyInbox();
   void DeliverLetter(const Letter& letter);
   void OnStop(int64_t deadline_ms);
@@ -182,8 +191,10 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
 
   std::vector<Connection*> connections_;
   std::unordered_map<uint64_t, Connection*> by_id_;
-  std::vector<Connection*> to_flush_;  // null where one closed meanwhile
-  std::vector<Connection*> waiting_;   // parked, paused, or with a write that waits for the log
+  std::vector<Connection*> readable_;            // of this poll
+  std::vector<Connection*> to_flush_;            // null where one closed meanwhile
+  std::vector<Connection*> flushing_, sending_;  // scratch of FlushAll
+  std::vector<Connection*> waiting_;  // parked, paused, or with a write that waits for the log
   std::vector<Connection*> holding_;
   engine::Stamp awaited_ = engine::CommitLog::kAdmission;  // the smallest of what they hold for
   bool holds_more_ = false;                                // since the log was asked
@@ -203,7 +214,8 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   bool worked_since_poll_ = false;  // a timer or a parked command ran
 
   Batch batch_;
-  std::vector<char> read_buffer_;
+  SocketBatch sockets_;
+  std::unique_ptr<char[]> read_buffer_;
 };
 
 }  // namespace fluxkv::server

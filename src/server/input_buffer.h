@@ -58,6 +58,7 @@ class InputBuffer {
       begin_ = 0;
       end_ = bytes;
     } else {
+      CHECK(bytes <= capacity_ - end_);  // it was read into the room that was given
       end_ += bytes;
     }
     peak_ = std::max(peak_, size());

@@ -20,7 +20,7 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr size_t kReservedFiles = 32;  // as Redis: CONFIG_MIN_RESERVED_FDS
-constexpr size_t kFilesPerLoop = 4;
+constexpr size_t kFilesPerLoop = 5;
 
 constexpr std::string_view kMaxClients = "-ERR max number of clients reached\r\n";
 constexpr std::string_view kDenied =

@@ -60,11 +60,11 @@ void TestClient::Close() {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
 }
 
-LoopFixture::LoopFixture() {
+LoopFixture::LoopFixture(const std::vector<std::string>& options) {
   std::signal(SIGPIPE, SIG_IGN);  // clients go as they like
   logger_ = std::move(Logger::Open("/dev/null").value());
   std::vector<std::string> notes;
-  config_ = std::move(config::Config::Load(std::vector<std::string>(), &notes).value());
+  config_ = std::move(config::Config::Load(options, &notes).value());
   slowlog_ = std::make_unique<command::SlowLog>(config_->settings().slowlog_entries_max);
   stats_.loops.push_back(std::make_unique<command::LoopStats>(table_.count()));
   database_ = std::make_unique<engine::Database>(engine::Options(), clock_);

@@ -65,7 +65,8 @@ class TestClient {
 
 class LoopFixture {
  public:
-  LoopFixture();
+  // `options` as on the command line.
+  explicit LoopFixture(const std::vector<std::string>& options = {});
   ~LoopFixture();
 
   TestClient Connect();

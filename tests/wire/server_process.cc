@@ -58,7 +58,9 @@ ServerProcess::ServerProcess(std::vector<std::string> options, std::string progr
     std::string threads = Environment("FLUXKV_THREADS", "");
     auto first = options.begin() + (HasFile(options) ? 1 : 0);
     first = options.insert(first, {"--durability", "none"});  // a test may give another after it
-    if (!threads.empty()) options.insert(first, {"--threads", threads});
+    if (!threads.empty()) first = options.insert(first, {"--threads", threads});
+    std::string io_uring = Environment("FLUXKV_IO_URING", "");
+    if (!io_uring.empty()) options.insert(first, {"--io-uring", io_uring});
   }
   char pattern[] = "/tmp/fluxkv-test-XXXXXX";
   if (mkdtemp(pattern) == nullptr) throw std::runtime_error("no temporary directory");

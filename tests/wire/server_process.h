@@ -7,7 +7,8 @@
 //   ServerProcess redis({"--save", ""}, kRedisServer);   // another program than that under test
 //   ServerProcess again({"--dir", dir}, "", ServerProcess::Wait::kNo);   // need not come up
 //
-// Environment: FLUXKV_SERVER, the program (build/fluxkv); FLUXKV_THREADS, given to it as --threads.
+// Environment: FLUXKV_SERVER, the program (build/fluxkv); FLUXKV_THREADS and
+// FLUXKV_IO_URING, given to it as --threads and --io-uring.
 // Threads: one thread starts and stops; port() and pid() from any.
 // Errors:  std::runtime_error with the server's own output when it does not come up.
 #pragma once

@@ -1,0 +1,98 @@
+// Goal: many connections that are ready at once each get their own bytes, whatever of them the loop
+// reads together and however often libuv tells of them.
+// Method: about as many ready sockets as libuv takes from the kernel in one call, while the loop is
+// kept busy; each with requests that one read does not end.
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include "tests/server/loop_fixture.h"
+
+namespace fluxkv::server {
+namespace {
+
+constexpr size_t kEchoBytes = 20'000;  // two of them are more than a slice of the loop's buffer
+
+std::string TextOf(size_t client, size_t n) {
+  std::string text = std::to_string(client) + "/" + std::to_string(n) + ":";
+  text.resize(kEchoBytes, static_cast<char>('a' + (client + n) % 26));
+  return text;
+}
+
+std::string Bulk(const std::string& text) {
+  return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+}
+
+bool MayOpen(rlim_t files) {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur >= files) return true;
+  limit.rlim_cur = std::min(files, limit.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur >= files;
+}
+
+TEST_CASE("many connections: as many ready as the kernel tells of at once, and some more") {
+  constexpr size_t kMost = 1056;
+  REQUIRE(MayOpen(2 * kMost + 200));
+  for (const char* io_uring : {"yes", "no"}) {
+    CAPTURE(io_uring);
+    LoopFixture f({"--io-uring", io_uring});
+    std::vector<TestClient> clients;
+    for (size_t i = 0; i < kMost; ++i) clients.push_back(f.Connect());
+    CHECK(f.Nothing(clients[0]));  // all are open
+    for (const size_t ready : {1, 31, 64, 1022, 1023, 1024, 1030, 1055, 1056}) {
+      CAPTURE(ready);
+      std::atomic<bool> busy{false}, go_on{false};
+      f.loop().RunTask([&] {
+        busy = true;
+        while (!go_on) std::this_thread::yield();
+      });
+      while (!busy) std::this_thread::yield();
+      for (size_t i = 0; i < ready; ++i) {
+        for (const size_t n : {0, 1}) clients[i].Send("*2\r\n$4\r\nECHO\r\n" + Bulk(TextOf(i, n)));
+      }
+      go_on = true;
+      size_t wrong = 0;
+      for (size_t i = 0; i < ready; ++i)
+        wrong += clients[i].Expect(Bulk(TextOf(i, 0)) + Bulk(TextOf(i, 1))) ? 0 : 1;
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("many connections: ends, halves and resets among others") {
+  for (const char* io_uring : {"yes", "no"}) {
+    CAPTURE(io_uring);
+    LoopFixture f({"--io-uring", io_uring});
+    for (int round = 0; round < 20; ++round) {
+      std::vector<TestClient> clients;
+      for (size_t i = 0; i < 40; ++i) clients.push_back(f.Connect());
+      for (size_t i = 0; i < clients.size(); ++i) {
+        clients[i].Send("PING\r\n");
+        if (i % 4 == 1) clients[i].EndInput();
+        if (i % 4 == 2) clients[i].Close();  // its answer finds nobody
+        if (i % 4 == 3) clients[i].Send("QUIT\r\nPING\r\n");
+      }
+      for (size_t i = 0; i < clients.size(); ++i) {
+        if (i % 4 == 2) continue;
+        CHECK(clients[i].Expect("+PONG\r\n"));
+        if (i % 4 == 3) CHECK(clients[i].Expect("+OK\r\n"));
+        if (i % 4 == 0) {
+          clients[i].Send("PING\r\n");
+          CHECK(clients[i].Expect("+PONG\r\n"));
+        } else {
+          CHECK(clients[i].Ended());
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fluxkv::server
