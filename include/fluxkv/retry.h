@@ -4,7 +4,7 @@
 // A closure returns nothing, a Status, a Result<T> or a T; the call answers a Status or a
 // Result<T>. It may run more than once, so what it does outside of its transaction it does again.
 // An error of kind kConflict from the closure asks for another try. A closure may end the
-// transaction itself.
+// transaction itself; one that Close or the end of the handle has ended answers kClosed.
 #pragma once
 
 #include <string>
@@ -62,8 +62,8 @@ auto RunTransaction(Begin begin, Closure&& closure, int tries_max) {
       } else {
         failed = answer.status();
       }
-    } else if (transaction.is_open()) {
-      failed = transaction.Commit();
+    } else if (!transaction.ended()) {
+      failed = transaction.Commit();  // kClosed if Close has ended it meanwhile
     }
     if (failed.ok()) return answer;
     if (failed.kind() != ErrorKind::kConflict) return Answer(std::move(failed));

@@ -57,8 +57,10 @@ class Transaction {
 
   [[nodiscard]] Status Commit();
   void Rollback();
-  // Neither committed nor rolled back.
+  // Neither committed nor rolled back, nor ended by Close.
   bool is_open() const;
+  // Committed, rolled back or moved away by the program: not by Close, or by the end of its handle.
+  bool ended() const;
   // Of the commit: the later of two has the larger one. Without writes, the moment of its reads.
   uint64_t stamp() const;
 

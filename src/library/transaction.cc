@@ -98,6 +98,10 @@ bool Transaction::is_open() const {
   return state_ != nullptr && state_->is_open();
 }
 
+bool Transaction::ended() const {
+  return state_ == nullptr || state_->ended();
+}
+
 uint64_t Transaction::stamp() const {
   return state_ == nullptr ? 0 : state_->stamp();
 }

@@ -47,6 +47,7 @@ void TransactionState::End(Slot::Use& use, std::string_view why) {
   engine::Handle::Scope in_epoch(use.handle());
   txn_.reset();
   over_because_ = why;
+  ended_ = true;
 }
 
 void TransactionState::EndWithSlot() {
@@ -62,11 +63,17 @@ Status TransactionState::Over() const {
 void TransactionState::Rollback() {
   Slot::Use use(*slot_);
   if (txn_) End(use, "it was rolled back");
+  ended_ = true;  // what Close has ended too: nothing of it is wanted
 }
 
 bool TransactionState::is_open() {
   Slot::Use use(*slot_);
   return txn_.has_value();
+}
+
+bool TransactionState::ended() {
+  Slot::Use use(*slot_);
+  return ended_;
 }
 
 engine::Stamp TransactionState::stamp() {

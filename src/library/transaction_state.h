@@ -36,6 +36,7 @@ class TransactionState {
   Status Commit();
   void Rollback();
   bool is_open();
+  bool ended();  // by Commit or Rollback
   engine::Stamp stamp();
 
   // Visits live keys of the interval in order, about `keys_max` of them and not many bytes, and
@@ -64,6 +65,7 @@ class TransactionState {
   // By the slot's mutex.
   std::optional<engine::Transaction> txn_;  // none: it is over
   std::string_view over_because_;           // a literal
+  bool ended_ = false;
   bool adds_data_ = false;
   engine::Stamp stamp_ = 0;
   size_t place_ = 0;

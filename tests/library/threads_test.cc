@@ -168,5 +168,43 @@ TEST_CASE("library: Close beside threads that go on") {
   }
 }
 
+// Each transaction holds two keys; of one that was acknowledged both are there afterwards.
+TEST_CASE("library: Close beside closures that commit") {
+  for (int round = 0; round < 20; ++round) {
+    TempDir dir;
+    const Options options{.directory = dir.Path("data"), .durability = Durability::kRelaxed};
+    Database db = OpenOrFail(options);
+    std::atomic<int> wrong{0}, begun{0};
+    std::atomic<uint64_t> acknowledged{0};
+    std::thread closer([&] {
+      while (begun < 10 * kThreads) std::this_thread::yield();
+      if (!db.Close().ok()) ++wrong;
+    });
+    InThreads(kThreads, [&](int number) {
+      for (int i = 0;; ++i) {
+        const std::string key = std::to_string(number) + ":" + std::to_string(i);
+        const Status status = db.transaction([&](Transaction& t) {
+          ++begun;
+          const bool good = t.Insert("a" + key, "x").ok() && t.Insert("b" + key, "x").ok();
+          std::this_thread::yield();
+          if (!good) t.Rollback();
+          return good ? Status() : Status::Error(ErrorKind::kClosed, "so Close was first");
+        });
+        if (status.ok()) {
+          ++acknowledged;
+          continue;
+        }
+        if (status.kind() != ErrorKind::kClosed) ++wrong;
+        break;
+      }
+    });
+    closer.join();
+    CHECK(wrong == 0);
+    Database again = OpenOrFail(options);
+    CHECK(again.List(Range::Prefix("a"))->size() == acknowledged);
+    CHECK(again.List(Range::Prefix("b"))->size() == acknowledged);
+  }
+}
+
 }  // namespace
 }  // namespace fluxkv

@@ -1,5 +1,6 @@
 // Goal: transactions of the library: what they see, what they leave, how closures are repeated.
 // Method: by hand, two of them side by side in one thread.
+#include <optional>
 #include <stdexcept>
 
 #include "tests/library/library_support.h"
@@ -235,6 +236,40 @@ TEST_CASE("library: a closure may ask for another try, or end the transaction it
             return t.Commit();
           }).ok());
   CHECK(ListOf(db) == "a=2 c=1 ");
+}
+
+TEST_CASE(
+    "library: a closure whose transaction Close has ended is not told that it was committed") {
+  Database db = OpenOrFail();
+  const auto closes = [&](Transaction& t) {
+    REQUIRE(t.Insert("a", "1").ok());
+    CHECK(db.Close().ok());
+    CHECK(!t.is_open());
+    CHECK(!t.ended());
+  };
+  CHECK(KindOf(db.transaction(closes)) == ErrorKind::kClosed);
+  db = OpenOrFail();
+  const Result<int> number = db.transaction([&](Transaction& t) {
+    closes(t);
+    return 7;
+  });
+  CHECK(KindOf(number) == ErrorKind::kClosed);
+  db = OpenOrFail();
+  Handle handle = std::move(*db.Attach());
+  CHECK(KindOf(handle.transaction([&](Transaction& t) {
+          REQUIRE(t.Insert("a", "1").ok());
+          handle = std::move(*db.Attach());
+        })) == ErrorKind::kClosed);
+  CHECK(ListOf(db) == "");
+  // What it wanted to leave is as it is.
+  CHECK(db.transaction([&](Transaction& t) {
+            REQUIRE(db.Close().ok());
+            t.Rollback();
+          }).ok());
+  db = OpenOrFail();
+  std::optional<Transaction> taken;
+  CHECK(db.transaction([&](Transaction& t) { taken = std::move(t); }).ok());
+  CHECK(taken->is_open());
 }
 
 TEST_CASE("library: transactions side by side in one thread, and in one another") {
