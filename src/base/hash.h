@@ -7,24 +7,17 @@
 #include <cstdint>
 #include <string_view>
 
-#include <sys/random.h>
 #include <xxhash.h>
-
-#include "base/check.h"
 
 namespace fluxkv {
 
 namespace internal {
-inline uint64_t DrawHashSeed() {
-  uint64_t seed = 0;
-  CHECK(getrandom(&seed, sizeof(seed), 0) == sizeof(seed));
-  return seed;
-}
-inline const uint64_t kHashSeed = DrawHashSeed();
+// Drawn before main and before all other initializers, and never written again.
+[[gnu::visibility("hidden")]] extern uint64_t hash_seed;
 }  // namespace internal
 
 inline uint64_t HashBytes(std::string_view bytes) {
-  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), internal::kHashSeed);
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), internal::hash_seed);
 }
 
 // Spreads an already good hash again, with a number mixed in (splitmix64's finalizer,
