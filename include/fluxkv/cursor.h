@@ -8,7 +8,8 @@
 //   for (const Entry& e : db.Scan() | std::views::take(3)) ...
 //
 // Of a transaction: it sees the transaction's own writes, those too that are made ahead of it while
-// it walks, and ends with an error when the transaction does.
+// it walks (so a loop that inserts ahead of itself goes on for ever), and ends with an error when
+// the transaction does.
 // Threads: one at a time.
 // Owns:    its page; without a transaction also a snapshot, until its end.
 // Errors:  the walk ends early, and status() says why.

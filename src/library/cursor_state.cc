@@ -11,9 +11,11 @@ CursorState::CursorState(std::shared_ptr<TransactionState> transaction, const Ra
                          bool owns_transaction)
     : transaction_(std::move(transaction)),
       owns_transaction_(owns_transaction),
-      left_{range.low(), range.high()},
+      whole_{range.low(), range.high()},
+      left_(whole_),
       reverse_(range.reverse()),
-      keys_left_(range.limit()) {}
+      keys_left_(range.limit()),
+      writes_(transaction_->write_calls()) {}
 
 CursorState::~CursorState() {
   if (owns_transaction_) transaction_->Rollback();
@@ -29,7 +31,28 @@ std::unique_ptr<CursorState> CursorState::OfSlot(std::shared_ptr<Slot> slot, con
 }
 
 Entry* CursorState::Next() {
-  return next_ < page_.size() || Fill() ? &page_[next_++] : nullptr;
+  if (transaction_ != nullptr && transaction_->write_calls() != writes_) DropPage();
+  if (next_ == page_.size() && !Fill()) return nullptr;
+  last_key_ = page_[next_].key;
+  returned_any_ = true;
+  return &page_[next_++];
+}
+
+// The next page is short: a loop that writes at each step reads one entry a step.
+void CursorState::DropPage() {
+  writes_ = transaction_->write_calls();
+  keys_left_ += page_.size() - next_;
+  page_.clear();
+  next_ = 0;
+  page_keys_ = 1;
+  at_end_ = !status_.ok();
+  if (!returned_any_) {
+    left_ = whole_;
+  } else if (reverse_) {
+    left_ = {whole_.low, last_key_};
+  } else {
+    left_ = {last_key_ + '\0', whole_.high};
+  }
 }
 
 bool CursorState::Fill() {

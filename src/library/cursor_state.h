@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -33,18 +34,23 @@ class CursorState {
 
  private:
   static constexpr size_t kPageFirst = 16, kPageMost = 256;
+  // What is left of the page is from before the transaction's last write: it is read again.
+  void DropPage();
   bool Fill();
   void Finish();
 
   std::shared_ptr<TransactionState> transaction_;
   bool owns_transaction_ = false;
-  engine::KeyInterval left_;
+  engine::KeyInterval whole_, left_;
   bool reverse_ = false;
   uint64_t keys_left_ = 0;
   bool at_end_ = false;  // nothing behind the page
   size_t page_keys_ = kPageFirst;
   std::vector<Entry> page_;
   size_t next_ = 0;
+  std::string last_key_;  // that was returned
+  bool returned_any_ = false;
+  uint64_t writes_ = 0;  // of the transaction, when the page was read
   Status status_;
 };
 

@@ -136,6 +136,7 @@ Status TransactionState::Insert(std::string_view key, std::string_view value, Tt
   engine::Handle::Scope in_epoch(use.handle());
   txn_->Put(use.core().db(), engine::Key(key), types::NewString(value, *deadline_ms));
   adds_data_ = true;
+  write_calls_.fetch_add(1, std::memory_order_relaxed);
   return {};
 }
 
@@ -146,7 +147,10 @@ Result<std::optional<std::string>> TransactionState::Remove(std::string_view key
   engine::Handle::Scope in_epoch(use.handle());
   const engine::Key name(key);
   Result<std::optional<std::string>> before = BytesOf(txn_->Peek(use.core().db(), name));
-  if (before.ok() && before->has_value()) txn_->Delete(use.core().db(), name);
+  if (before.ok() && before->has_value()) {
+    txn_->Delete(use.core().db(), name);
+    write_calls_.fetch_add(1, std::memory_order_relaxed);
+  }
   return before;
 }
 

@@ -5,6 +5,7 @@
 // that is over is not in it. Owns:    the engine's transaction. Errors: as Transaction.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -35,6 +36,8 @@ class TransactionState {
   Result<std::optional<std::string>> Remove(std::string_view key);
   Status Commit();
   void Rollback();
+  // Calls of Insert and Remove that may have changed what it sees. Any thread, no mutex.
+  uint64_t write_calls() const { return write_calls_.load(std::memory_order_relaxed); }
   bool is_open();
   bool ended();  // by Commit or Rollback
   engine::Stamp stamp();
@@ -62,6 +65,7 @@ class TransactionState {
 
   const std::shared_ptr<Slot> slot_;
   const Level level_;
+  std::atomic<uint64_t> write_calls_{0};
   // By the slot's mutex.
   std::optional<engine::Transaction> txn_;  // none: it is over
   std::string_view over_because_;           // a literal

@@ -121,6 +121,65 @@ TEST_CASE("library: a cursor of a transaction") {
   CHECK(cut.status().message() == "the transaction is over: it was committed");
 }
 
+std::string Rest(Cursor& cursor) {
+  std::string text;
+  while (const Entry* entry = cursor.Next()) text += entry->key + "=" + entry->value + " ";
+  CHECK(cursor.status().ok());
+  return text;
+}
+
+TEST_CASE("library: a cursor of a transaction sees what is written ahead of it in its page") {
+  Database db = OpenOrFail();
+  for (const char* key : {"a", "b", "c", "d", "e"}) REQUIRE(db.Insert(key, "old").ok());
+  Transaction t = std::move(*db.Begin());
+  const auto write = [&] {
+    REQUIRE(t.Remove("b").ok());
+    REQUIRE(t.Insert("c", "new").ok());
+    REQUIRE(t.Insert("bb", "x").ok());
+  };
+  {
+    Cursor up = t.Scan(), down = t.Scan(Range().Reverse()), first = t.Scan();
+    Cursor three = t.Scan(Range().Limit(3)), through = t.Scan(Range::Between("a", "c"));
+    CHECK(up.Next()->key == "a");
+    CHECK(three.Next()->key == "a");
+    CHECK(through.Next()->key == "a");
+    CHECK(down.Next()->key == "e");
+    write();
+    CHECK(Rest(up) == "bb=x c=new d=old e=old ");
+    CHECK(Rest(three) == "bb=x c=new ");
+    CHECK(Rest(through) == "bb=x c=new ");
+    CHECK(Rest(down) == "d=old c=new bb=x a=old ");
+    CHECK(Rest(first) == "a=old bb=x c=new d=old e=old ");
+  }
+  // At the last key of its page, which was the last one.
+  Cursor last = t.Scan(Range().From("e"));
+  CHECK(last.Next()->key == "e");
+  REQUIRE(t.Insert("f", "x").ok());
+  CHECK(last.Next()->key == "f");
+  CHECK(last.Next() == nullptr);
+  REQUIRE(t.Remove("f").ok());
+  CHECK(last.Next() == nullptr);
+}
+
+TEST_CASE("library: a transaction changes all that it walks over") {
+  Database db = Filled();
+  int seen = 0;
+  const Status status = db.transaction([&](Transaction& t) -> Status {
+    Cursor cursor = t.Scan();
+    for (const Entry& entry : cursor) {
+      CHECK(entry.value == std::to_string(seen));
+      const Status written =
+          seen % 2 == 0 ? t.Insert(entry.key, "even") : t.Remove(entry.key).status();
+      if (!written.ok()) return written;
+      ++seen;
+    }
+    return cursor.status();
+  });
+  CHECK(status.ok());
+  CHECK(seen == kKeys);
+  CHECK(db.List()->size() == kKeys / 2);
+}
+
 TEST_CASE("library: large values come in pages of few") {
   Database db = OpenOrFail();
   for (int i = 0; i < 40; ++i)
