@@ -38,12 +38,26 @@ bool Snapshots::Needs(Stamp from, Stamp until) const {
   return false;
 }
 
-std::optional<SnapshotFigure> Snapshots::OldestFigure() const {
+size_t Snapshots::CountTransactions() const {
+  size_t count = 0;
+  const size_t used = used_.load(std::memory_order_seq_cst);
+  for (size_t i = 0; i < used; ++i) {
+    const Stamp stamp = slots_[i].load(std::memory_order_acquire);
+    if (stamp == kFree || stamp == kChoosing) continue;
+    if (told_[i].kind.load(std::memory_order_relaxed) != SnapshotHolder::Kind::kCopy) ++count;
+  }
+  return count;
+}
+
+std::optional<SnapshotFigure> Snapshots::OldestFigure(bool with_copies) const {
   std::optional<SnapshotFigure> oldest;
   const size_t used = used_.load(std::memory_order_seq_cst);
   for (size_t i = 0; i < used && !none(); ++i) {
     const Stamp stamp = slots_[i].load(std::memory_order_acquire);
     if (stamp == kFree || stamp == kChoosing || (oldest && oldest->stamp <= stamp)) continue;
+    if (!with_copies &&
+        told_[i].kind.load(std::memory_order_relaxed) == SnapshotHolder::Kind::kCopy)
+      continue;
     oldest = {.stamp = stamp,
               .began_at_ms = told_[i].began_at_ms.load(std::memory_order_relaxed),
               .holder = {.kind = told_[i].kind.load(std::memory_order_relaxed),

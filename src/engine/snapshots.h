@@ -58,7 +58,9 @@ class Snapshots {
   // The oldest live snapshot; kStampPending if there is none. A choosing one counts as 0.
   Stamp Oldest() const;
   // The oldest one whose stamp is chosen; nullopt if there is none.
-  std::optional<SnapshotFigure> OldestFigure() const;
+  std::optional<SnapshotFigure> OldestFigure(bool with_copies = true) const;
+  // Those whose stamp is chosen, without copies of the store.
+  size_t CountTransactions() const;
   size_t count() const { return count_.load(std::memory_order_relaxed); }
 
  private:

@@ -9,6 +9,30 @@
 namespace fluxkv::engine {
 namespace {
 
+TEST_CASE("snapshots: copies of the store are no transactions") {
+  Snapshots snapshots;
+  const auto take = [&](SnapshotHolder::Kind kind, int64_t began_at_ms, Stamp stamp) {
+    const size_t slot = snapshots.Take({.kind = kind, .client = 0}, began_at_ms).value();
+    CHECK(snapshots.CountTransactions() == (stamp == 9 ? 1 : 0));  // as long as it chooses
+    snapshots.Choose(slot, stamp);
+    return slot;
+  };
+  const size_t copy = take(SnapshotHolder::Kind::kCopy, 1, 5);
+  CHECK_FALSE(snapshots.OldestFigure(/*with_copies=*/false).has_value());
+  CHECK(snapshots.OldestFigure()->began_at_ms == 1);
+  const size_t own = take(SnapshotHolder::Kind::kInternal, 2, 7);
+  CHECK(snapshots.CountTransactions() == 1);
+  const size_t client = take(SnapshotHolder::Kind::kClient, 3, 9);
+  CHECK(snapshots.CountTransactions() == 2);
+  CHECK(snapshots.count() == 3);
+  CHECK(snapshots.OldestFigure(/*with_copies=*/false)->began_at_ms == 2);
+  snapshots.Release(own);
+  CHECK(snapshots.OldestFigure(/*with_copies=*/false)->began_at_ms == 3);
+  snapshots.Release(client);
+  snapshots.Release(copy);
+  CHECK(snapshots.CountTransactions() == 0);
+}
+
 TEST_CASE("snapshots against a list") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
