@@ -38,7 +38,7 @@ struct MemoryFigures {
   uint64_t old_versions = 0;
   uint64_t evicted_keys = 0;  // since it was opened
   uint64_t expired_keys = 0;
-  uint64_t open_transactions = 0;         // scans that have not ended included
+  uint64_t open_transactions = 0;         // scans that have not ended included, snapshot files not
   int64_t oldest_transaction_age_ms = 0;  // 0: there is none
 };
 

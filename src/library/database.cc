@@ -124,8 +124,9 @@ Result<MemoryFigures> Database::memory() const {
     m.old_versions = s.versions_kept;
     m.evicted_keys = s.evicted_keys;
     m.expired_keys = s.expired_keys;
-    m.open_transactions = s.live_snapshots;
-    if (const auto oldest = core.database().vacuum_stats().oldest_snapshot)
+    const engine::Snapshots& snapshots = core.database().store().snapshots;
+    m.open_transactions = snapshots.CountTransactions();
+    if (const auto oldest = snapshots.OldestFigure(/*with_copies=*/false))
       m.oldest_transaction_age_ms = core.clock().Tick() - oldest->began_at_ms;
     return Status();
   });
