@@ -139,7 +139,13 @@ void LogThread::Start(Mode mode, Stamp after, bool hold) {
   if (hold) log_.SetSafe(after);
   syncer_ = std::make_unique<Syncer>(log_);
   running_.store(true);
-  thread_ = std::thread([this] { Run(); });
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (...) {
+    running_.store(false);
+    syncer_.reset();
+    throw;
+  }
 }
 
 Status LogThread::Stop() {
