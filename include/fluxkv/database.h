@@ -14,8 +14,10 @@
 // Threads: all methods from any thread (Handle is faster for a thread that works hard); Close waits
 //          for calls that run.
 // Owns:    engine, files, threads, the lock on the directory; all of it until Close.
-// Errors:  values; no exception leaves the library but a closure's own. Open: kInvalid, kLocked,
-//          kDamaged, kIo.
+// Errors:  values; of exceptions only a closure's own leave the library. Open: kInvalid, kLocked,
+//          kDamaged, kIo, kOutOfMemory, kTooMany (threads of the process). Memory that the system
+//          refuses is an error of Open alone: elsewhere it is std::bad_alloc, after which all that
+//          the call has not said is as it was, or the end of the process.
 #pragma once
 
 #include <cstdint>
@@ -96,6 +98,7 @@ class Database {
  private:
   class Body;
   explicit Database(std::unique_ptr<Body> body);
+  static Result<Database> OpenOrThrow(const Options& options);
   Body& Alive() const;   // Requires: not moved from
   Handle& Here() const;  // the calling thread's
 

@@ -31,7 +31,7 @@ enum class ErrorKind : uint8_t {
   kLocked,       // another database has the directory open
   kDamaged,      // the directory's files contradict themselves; fluxkv-check tells more
   kInvalid,      // an argument or an option that cannot be
-  kTooMany,      // open transactions, or handles
+  kTooMany,      // open transactions, handles, or threads of the process
 };
 
 namespace internal {

@@ -3,6 +3,9 @@
 
 #include <chrono>
 #include <functional>
+#include <new>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -50,6 +53,17 @@ Database& Database::operator=(Database&&) noexcept = default;
 Database::~Database() = default;
 
 Result<Database> Database::Open(const Options& options) {
+  try {
+    return OpenOrThrow(options);
+  } catch (const std::bad_alloc&) {
+    return Status::Error(ErrorKind::kOutOfMemory, "there is no memory to open a database");
+  } catch (const std::system_error& error) {
+    return Status::Error(ErrorKind::kTooMany,
+                         std::string("a thread cannot be started: ") + error.what());
+  }
+}
+
+Result<Database> Database::OpenOrThrow(const Options& options) {
   Result<std::shared_ptr<library::Core>> core = library::Core::Open(options);
   if (!core.ok()) return core.status();
   auto body = std::make_unique<Body>(std::move(*core));

@@ -20,6 +20,19 @@ constexpr size_t kMetadataPage = 256;
 constexpr int kEmptyTries = 1000;  // of a millisecond: keys are still being filed
 constexpr std::chrono::milliseconds kEmptyPause{1};
 
+// Lets go of what is latched when something throws; after Commit there is nothing to do.
+// Requires: inside an epoch.
+class RolledBack {
+ public:
+  explicit RolledBack(engine::Transaction& txn) : txn_(txn) {}
+  ~RolledBack() { txn_.Rollback(); }
+  RolledBack(const RolledBack&) = delete;
+  RolledBack& operator=(const RolledBack&) = delete;
+
+ private:
+  engine::Transaction& txn_;
+};
+
 }  // namespace
 
 Result<std::optional<std::string>> Get(Slot& slot, std::string_view key) {
@@ -30,6 +43,7 @@ Result<std::optional<std::string>> Get(Slot& slot, std::string_view key) {
   Result<std::optional<std::string>> value = std::optional<std::string>();
   {
     engine::Handle::Scope in_epoch(use.handle());
+    const RolledBack at_end(txn);
     const engine::Key name(key);
     for (bool seen = false; !seen;) {
       txn.BeginRead();
@@ -59,6 +73,7 @@ Status Insert(Slot& slot, std::string_view key, std::string_view value, Ttl ttl)
   engine::VersionPtr version = types::NewString(value, *deadline_ms);
   {
     engine::Handle::Scope in_epoch(use.handle());
+    const RolledBack at_end(txn);
     const engine::Key name(key);
     const engine::LatchKey latch{db, name.hash};
     txn.BeginLatched({&latch, 1});
@@ -79,6 +94,7 @@ Result<std::optional<std::string>> Remove(Slot& slot, std::string_view key) {
   Result<std::optional<std::string>> before = std::optional<std::string>();
   {
     engine::Handle::Scope in_epoch(use.handle());
+    const RolledBack at_end(txn);
     const engine::Key name(key);
     const engine::LatchKey latch{db, name.hash};
     txn.BeginLatched({&latch, 1});

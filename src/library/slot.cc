@@ -55,14 +55,28 @@ void Slot::Use::Remove(TransactionState* transaction) {
   slot_.opened_.pop_back();
 }
 
+// S4, whether the wait comes to an end or throws.
+class Slot::Use::Waiting {
+ public:
+  explicit Waiting(Use& use) : use_(use) {
+    ++use_.slot_.waiting_;
+    use_.lock_.unlock();
+  }
+  ~Waiting() {
+    use_.lock_.lock();
+    if (--use_.slot_.waiting_ == 0) use_.slot_.idle_.notify_all();
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  Use& use_;
+};
+
 template <class Wait>
 Status Slot::Use::Unlocked(Wait wait) {
-  ++slot_.waiting_;
-  lock_.unlock();
-  Status status = wait();
-  lock_.lock();
-  if (--slot_.waiting_ == 0) slot_.idle_.notify_all();
-  return status;
+  const Waiting waiting(*this);
+  return wait();
 }
 
 Status Slot::Use::Admit() {

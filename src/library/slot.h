@@ -85,6 +85,7 @@ class Slot::Use {
   Status AwaitSafe(engine::Stamp stamp);
 
  private:
+  class Waiting;
   template <class Wait>
   Status Unlocked(Wait wait);
 
