@@ -23,7 +23,8 @@ Status Invalid(std::string what) {
 }
 
 // A later change of the working directory must not move the files.
-Result<std::string> Absolute(const std::string& path) {
+Result<std::string> Absolute(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   if (path.empty() || path.starts_with('/')) return path;
   char here[4096];
   if (::getcwd(here, sizeof(here)) == nullptr)
@@ -60,6 +61,7 @@ Result<Options> CheckedOptions(Options o) {
     return Invalid("a number that stands for no choice");
   Status files = CheckFiles(o);
   if (!files.ok()) return files;
+  if (o.log_file.find('\0') != std::string::npos) return Invalid("a log_file with a zero byte");
   if (o.memory_limit > kBytesMost) return Invalid("a memory_limit above 2^63");
   if (o.policy != Policy::kNone && o.memory_limit == 0)
     return Invalid("a policy without a memory_limit");

@@ -106,15 +106,9 @@ Status Core::OpenFiles() {
       persist::Persistence::Open(files_, std::move(options), *database_, values_, clock_, *logger_);
   if (!opened.ok()) return As(ErrorKind::kIo, opened.status());
   persistence_ = std::move(*opened);
-  Status status;
-  if (*options_.durability != Durability::kNone) {
-    // The directory's own name is on disk before anything in it counts.
-    const size_t slash = options_.directory.rfind('/');
-    status = files_.SyncDirectory(slash == 0 ? "/" : options_.directory.substr(0, slash));
-  }
-  if (status.ok()) status = As(ErrorKind::kDamaged, persistence_->Load());
-  if (status.ok()) status = As(ErrorKind::kIo, persistence_->Start());
-  return status;
+  Status status = As(ErrorKind::kDamaged, persistence_->Load());
+  if (!status.ok()) return status;
+  return As(ErrorKind::kIo, persistence_->Start());
 }
 
 // What was loaded may be over the limit.

@@ -28,6 +28,14 @@ uint64_t DrawLogId() {
   return id;
 }
 
+// The directory that has this one's name.
+std::string ParentOf(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 std::string Age(int64_t ms) {
   const int64_t s = std::max<int64_t>(ms, 0) / 1000;
   if (s < 120) return std::to_string(s) + " seconds";
@@ -74,9 +82,17 @@ Result<std::unique_ptr<Persistence>> Persistence::Open(FileSystem& files, Option
 }
 
 Status Persistence::OpenDirectory() {
+  const std::string name = options_.directory + "/" + std::string(kLockName);
+  const bool made = !files_.Exists(options_.directory);
   Status status = files_.CreateDirectory(options_.directory);
   if (!status.ok()) return status;
-  auto lock = files_.Lock(options_.directory + "/" + std::string(kLockName));
+  // Its own name is on disk before anything in it counts, and that is so if there is a lock: this
+  // comes first. Of a directory that somebody else made we may not be let into the parent.
+  if (!files_.Exists(name)) {
+    status = files_.SyncDirectory(ParentOf(options_.directory));
+    if (!status.ok() && made) return status;
+  }
+  auto lock = files_.Lock(name);
   if (!lock.ok()) return std::move(lock).status();
   lock_ = std::move(lock.value());
   return {};

@@ -61,10 +61,7 @@ Status Durability::Open() {
       persist::Persistence::Open(files_, std::move(options), database_, values_, clock_, log_);
   if (!opened.ok()) return std::move(opened).status();
   persistence_ = std::move(opened.value());
-  if (ModeOf(start.durability) == persist::Mode::kNone) return {};
-  // The directory's own name is on disk before anything in it counts.
-  const size_t slash = start.data_dir.rfind('/');
-  return files_.SyncDirectory(slash == 0 ? "/" : start.data_dir.substr(0, slash));
+  return {};
 }
 
 Status Durability::Load() {
