@@ -44,8 +44,9 @@ Loader::Loader(Database& database, Handle& handle, const ValueLoader& values)
 Loader::~Loader() = default;
 
 Status Loader::NoSuchDatabase(uint32_t db) const {
-  return Status::Error("it has a database " + std::to_string(db) + ", the server has " +
-                       std::to_string(parts_.size()) + " (option databases)");
+  return Status::Error(ErrorKind::kInvalid,
+                       "it has a database " + std::to_string(db) + ", the server has " +
+                           std::to_string(parts_.size()) + " (option databases)");
 }
 
 Status Loader::Expect(uint32_t db, uint64_t keys) {

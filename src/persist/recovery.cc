@@ -16,8 +16,8 @@ Status LoadSnapshot(SnapshotReader& reader, const std::string& path, engine::Loa
     const uint64_t offset = reader.offset();
     auto block = reader.Next();
     if (!block.ok()) return std::move(block).status();
-    const auto at = [&](const std::string& what) {
-      return Status::Error(path + " at " + std::to_string(offset) + ": " + what);
+    const auto at = [&](const std::string& what, ErrorKind kind = ErrorKind::kOther) {
+      return Status::Error(kind, path + " at " + std::to_string(offset) + ": " + what);
     };
     if (block.value().kind == BlockKind::kEnd) return {};
     Status status;
@@ -29,7 +29,7 @@ Status LoadSnapshot(SnapshotReader& reader, const std::string& path, engine::Loa
       ++*keys;
     }
     if (changes.damaged()) return at("a key in it makes no sense");
-    if (!status.ok()) return at(status.message());
+    if (!status.ok()) return at(status.message(), status.kind());
     progress->bytes_done.store(reader.offset(), std::memory_order_relaxed);
   }
 }
@@ -47,8 +47,9 @@ Status ReplayLog(LogReader& reader, Stamp after, engine::Loader& loader, Recover
     if (record.header.stamp <= after) continue;
     Status status = loader.Apply(record.header.stamp, record.body);
     if (!status.ok())
-      return Status::Error("the log's record with stamp " + std::to_string(record.header.stamp) +
-                           ": " + status.message());
+      return Status::Error(status.kind(), "the log's record with stamp " +
+                                              std::to_string(record.header.stamp) + ": " +
+                                              status.message());
     ++recovered->log_records;
     recovered->newest_time_ms = std::max(recovered->newest_time_ms, record.header.time_ms);
     progress->bytes_done.store(done_before + reader.bytes_read(), std::memory_order_relaxed);
