@@ -119,6 +119,17 @@ void Core::EvictDownToLimit() {
   } while (database_->evicting());
 }
 
+engine::Vacuumed Core::Vacuum() {
+  const engine::Vacuumed vacuumed = database_->Vacuum();
+  std::lock_guard lock(slots_mutex_);
+  for (int pass = 0; pass < 2; ++pass) {  // the first one moves the epoch on
+    for (const std::weak_ptr<Slot>& slot : slots_) {
+      if (std::shared_ptr<Slot> open = slot.lock()) open->Collect();
+    }
+  }
+  return vacuumed;
+}
+
 // ---- Close
 
 Status Core::Close() {

@@ -4,8 +4,7 @@
 // S1. While a slot is open, the engine and the files are there: Close closes every slot first.
 // S2. A slot's mutex is held by whoever touches its engine handle or a transaction of it; not while
 //     waiting for the log, and never while a program's code runs.
-// S3. The gate is held shared by calls that use no slot, exclusively by Close, which says so
-// before:
+// S3. The gate is held shared by calls that use no slot, exclusively by Close, which says so first:
 //     nobody else comes in then, so it need not wait for a moment without any. Order: gate, list of
 //     slots, slot.
 // S4. Whoever waits for the log is counted in its slot; closing a slot waits for them. They come to
@@ -60,6 +59,8 @@ class Core {
   // Null without a directory.
   persist::Persistence* persistence() { return persistence_.get(); }
   std::atomic<int64_t>& memory_limit() { return memory_limit_; }
+  // The engine's, and then what the slots have retired, those too that nobody uses any more.
+  engine::Vacuumed Vacuum();
   void SlotClosed() { slots_open_.fetch_sub(1); }
 
  private:

@@ -163,7 +163,7 @@ Result<VacuumFigures> Database::Vacuum() {
   library::Core& core = Alive().core();
   VacuumFigures figures;
   Status status = core.WhileOpen([&] {
-    const engine::Vacuumed v = core.database().Vacuum();
+    const engine::Vacuumed v = core.Vacuum();
     figures = {.versions = v.versions, .keys = v.keys, .bytes = v.bytes, .milliseconds = v.took_ms};
     return Status();
   });

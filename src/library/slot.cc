@@ -35,6 +35,11 @@ void Slot::Close() {
   idle_.notify_all();
 }
 
+void Slot::Collect() {
+  std::lock_guard lock(mutex_);
+  if (core_ != nullptr) parts_->handle->reclaimer().Collect();
+}
+
 Slot::Use::Use(Slot& slot) : slot_(slot), lock_(slot.mutex_) {
   if (open()) core().clock().Tick();
 }

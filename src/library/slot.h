@@ -38,6 +38,9 @@ class Slot {
   // Ends its transactions, waits for who waits for the log. May be called twice.
   void Close();
 
+  // Frees what it has retired, as far as nobody can reach it any more.
+  void Collect();
+
   class Use;
 
  private:
