@@ -84,7 +84,8 @@ class Database {
 
   // ---- Memory
   Result<MemoryFigures> memory() const;
-  // Writers keep to it from now on; the background gets down to it. 0: none, only without a policy.
+  // Writers keep to it from now on; with a policy the background gets down to it, without one what
+  // is above it stays. 0: none, only without a policy.
   Status SetMemoryLimit(uint64_t bytes);
   // Reclaims everything that nobody can read any more, and waits for that.
   Result<VacuumFigures> Vacuum();

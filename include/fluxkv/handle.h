@@ -5,8 +5,8 @@
 //   handle->Insert("k", "v");
 //
 // Threads: any; two threads that use one handle wait for each other.
-// Owns:    its place in the engine; there are some 200. When it goes its open transactions are
-// over. Errors:  kClosed after Close of its database. As Transaction otherwise; a single call never
+// Owns:    its place in the engine; there are some 200. When it goes its transactions are over.
+// Errors:  kClosed after Close of its database. As Transaction otherwise; a single call never
 //          answers kConflict.
 #pragma once
 
@@ -56,7 +56,8 @@ class Handle {
                                     std::forward<Closure>(closure), retry.tries_max);
   }
 
-  // Evicts by the policy until no more than so many bytes are used, so many keys are gone, or none
+  // To evict one key is to Remove it: what comes back has a value if it was there. This one evicts
+  // by the policy until no more than so many bytes are used, so many keys are gone, or none
   // is left that may go. Answers how many went.
   Result<uint64_t> Evict(uint64_t target_bytes, uint64_t keys_max = UINT64_MAX);
 

@@ -79,7 +79,7 @@ struct Options {
 // How a closure is run by transaction().
 struct Retry {
   std::optional<Level> level{};  // none: the database's
-  int tries_max = 16;            // on conflicts
+  int tries_max = 16;            // on conflicts; below 1 as 1
 };
 
 // How long a key lives from its insertion on, or from its transaction's begin.

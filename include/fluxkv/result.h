@@ -6,8 +6,9 @@
 //   Use(port.value());
 //
 // Both are [[nodiscard]]: an error that may be ignored will be. To ask for the value of an error,
-// or for the error of a value, is a mistake in the program, and ends it. Threads: values, no
-// sharing.
+// or for the error of a value, is a mistake in the program, and ends it.
+//
+// Threads: values, no sharing.
 #pragma once
 
 #include <cstdint>

@@ -13,11 +13,10 @@
 //
 // Threads: any, one call at a time. Different transactions may belong to one thread.
 // Owns:    its writes. After Close of its database, or the end of its handle, it answers kClosed.
-// Errors:  Commit: kConflict (it is over and left nothing); kOutOfMemory, and kIo when the log
-// takes
-//          no writers (refused: it is still open, try again or roll back); kIo afterwards when what
-//          was committed could not be written: it is visible, and whether it will be found again is
-//          not known.
+// Errors:  of Commit, kConflict: it is over and left nothing; kOutOfMemory, and kIo when the log
+//          takes no writers: refused, it is still open, try again or roll back; kIo afterwards when
+//          what was committed could not be written: it is visible, and whether it will be found
+//          again is not known.
 #pragma once
 
 #include <cstdint>

@@ -180,9 +180,9 @@ Status Database::Save() {
     if (files == nullptr)
       return Status::Error(ErrorKind::kInvalid, "there is no directory to save to");
     const auto ticket = files->RequestSnapshot(/*again=*/true);
-    if (!ticket.ok()) return ticket.status();
-    Status status;
-    while (!files->SnapshotEnded(**ticket, &status)) std::this_thread::sleep_for(kPoll);
+    Status status = ticket.status();
+    while (status.ok() && !files->SnapshotEnded(**ticket, &status))
+      std::this_thread::sleep_for(kPoll);
     if (status.ok() || status.kind() != ErrorKind::kOther) return status;
     return Status::Error(ErrorKind::kIo, status.message());
   });

@@ -49,9 +49,7 @@ Result<std::optional<std::string>> Handle::Get(std::string_view key) {
 }
 
 Result<bool> Handle::Contains(std::string_view key) {
-  Result<std::optional<std::string>> value = Get(key);
-  if (!value.ok()) return value.status();
-  return value->has_value();
+  return slot_ == nullptr ? MovedFrom() : library::Contains(*slot_, key);
 }
 
 Status Handle::Insert(std::string_view key, std::string_view value, Ttl ttl) {

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "engine/node.h"
+#include "engine/store.h"
 #include "library/transaction_state.h"
 #include "types/string_value.h"
 
@@ -33,21 +34,21 @@ class RolledBack {
   engine::Transaction& txn_;
 };
 
-}  // namespace
-
-Result<std::optional<std::string>> Get(Slot& slot, std::string_view key) {
+// What `make` makes of the version; null: there is none.
+template <class T, class Make>
+Result<T> Read(Slot& slot, std::string_view key, Make make) {
   Slot::Use use(slot);
   if (!use.open()) return Slot::Use::Closed();
   engine::Transaction& txn = use.single();
   txn.ForgetDependencies();
-  Result<std::optional<std::string>> value = std::optional<std::string>();
+  Result<T> value = T();
   {
     engine::Handle::Scope in_epoch(use.handle());
     const RolledBack at_end(txn);
     const engine::Key name(key);
     for (bool seen = false; !seen;) {
       txn.BeginRead();
-      value = BytesOf(txn.Get(use.core().db(), name));
+      value = make(txn.Get(use.core().db(), name));
       seen = txn.Validate();  // of one key it is, unless databases were swapped: not here
       CHECK(txn.Commit());
     }
@@ -55,6 +56,16 @@ Result<std::optional<std::string>> Get(Slot& slot, std::string_view key) {
   Status status = use.AwaitSafe(txn.depends_on());
   if (!status.ok()) return status;
   return value;
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> Get(Slot& slot, std::string_view key) {
+  return Read<std::optional<std::string>>(slot, key, BytesOf);
+}
+
+Result<bool> Contains(Slot& slot, std::string_view key) {
+  return Read<bool>(slot, key, [](const engine::Version* version) { return version != nullptr; });
 }
 
 Status Insert(Slot& slot, std::string_view key, std::string_view value, Ttl ttl) {
@@ -130,6 +141,11 @@ Result<uint64_t> Evict(Slot& slot, uint64_t target_bytes, uint64_t keys_max) {
     if (++empty == kEmptyTries) break;
     std::this_thread::sleep_for(kEmptyPause);
   }
+  if (evicted == 0) return evicted;
+  Slot::Use use(slot);
+  if (!use.open()) return Slot::Use::Closed();
+  Status status = use.AwaitSafe(use.core().database().store().stamp.load());
+  if (!status.ok()) return status;
   return evicted;
 }
 

@@ -62,9 +62,7 @@ Result<std::optional<std::string>> Transaction::Get(std::string_view key) {
 }
 
 Result<bool> Transaction::Contains(std::string_view key) {
-  Result<std::optional<std::string>> value = Get(key);
-  if (!value.ok()) return value.status();
-  return value->has_value();
+  return state_ == nullptr ? MovedFrom() : state_->Contains(key);
 }
 
 Status Transaction::Insert(std::string_view key, std::string_view value, Ttl ttl) {

@@ -16,6 +16,8 @@ constexpr size_t kPageBytes = 64 << 10;
 
 Result<std::shared_ptr<TransactionState>> TransactionState::Begin(std::shared_ptr<Slot> slot,
                                                                   Level level) {
+  if (level > Level::kReadOnly)
+    return Status::Error(ErrorKind::kInvalid, "a level that stands for none");
   std::shared_ptr<TransactionState> state(new TransactionState(std::move(slot), level));
   Slot::Use use(*state->slot_);
   if (!use.open()) return Slot::Use::Closed();
@@ -114,6 +116,13 @@ Result<std::optional<std::string>> TransactionState::Get(std::string_view key) {
   if (!txn_) return Over();
   engine::Handle::Scope in_epoch(use.handle());
   return BytesOf(txn_->Get(use.core().db(), engine::Key(key)));
+}
+
+Result<bool> TransactionState::Contains(std::string_view key) {
+  Slot::Use use(*slot_);
+  if (!txn_) return Over();
+  engine::Handle::Scope in_epoch(use.handle());
+  return txn_->Get(use.core().db(), engine::Key(key)) != nullptr;
 }
 
 Status TransactionState::CheckWrite(Slot::Use& use, std::string_view key) const {

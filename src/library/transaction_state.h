@@ -1,8 +1,10 @@
 // An open transaction of the library: the engine's, until it is committed or rolled back, or its
 // slot is closed. Transaction and Cursor share it.
 //
-// Threads: any; the slot's mutex. The slot's list of open ones points here (Slot::opened_): one
-// that is over is not in it. Owns:    the engine's transaction. Errors: as Transaction.
+// Threads: any; the slot's mutex. The slot's list of open ones (Slot::opened_) points here: one
+//          that is over is not in it.
+// Owns:    the engine's transaction.
+// Errors:  as Transaction.
 #pragma once
 
 #include <atomic>
@@ -32,6 +34,7 @@ class TransactionState {
   TransactionState& operator=(const TransactionState&) = delete;
 
   Result<std::optional<std::string>> Get(std::string_view key);
+  Result<bool> Contains(std::string_view key);
   Status Insert(std::string_view key, std::string_view value, Ttl ttl);
   Result<std::optional<std::string>> Remove(std::string_view key);
   Status Commit();
