@@ -193,6 +193,28 @@ struct Codec<std::pair<A, B>> {
   }
 };
 
+namespace internal {
+
+// What <charconv> knows of each arithmetic type.
+template <class T>
+struct NumberOf {
+  using Type = T;
+};
+template <>
+struct NumberOf<bool> {
+  using Type = int;
+};
+template <class T>
+concept WideCharacter = std::is_same_v<T, wchar_t> || std::is_same_v<T, char8_t> ||
+    std::is_same_v<T, char16_t> || std::is_same_v<T, char32_t>;
+template <WideCharacter T>
+struct NumberOf<T> {
+  using Type =
+      std::conditional_t<std::is_signed_v<T>, std::make_signed_t<T>, std::make_unsigned_t<T>>;
+};
+
+}  // namespace internal
+
 // As the key's, but for numbers.
 template <class T>
 struct ValueCodec : Codec<T> {};
@@ -200,7 +222,7 @@ struct ValueCodec : Codec<T> {};
 template <class T>
 requires std::is_arithmetic_v<T>
 struct ValueCodec<T> {
-  using Number = std::conditional_t<std::is_same_v<T, bool>, int, T>;
+  using Number = typename internal::NumberOf<T>::Type;
   static std::string Encode(T value) {
     char text[64];
     const auto written = std::to_chars(text, text + sizeof(text), static_cast<Number>(value));

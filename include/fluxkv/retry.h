@@ -40,7 +40,7 @@ Status GaveUp(int tries, const Status& last);
 
 template <class Begin, class Closure>
 auto RunTransaction(Begin begin, Closure&& closure, int tries_max) {
-  using Returned = std::invoke_result_t<Closure&, Transaction&>;
+  using Returned = std::remove_cvref_t<std::invoke_result_t<Closure&, Transaction&>>;
   using Answer = typename ClosureAnswer<Returned>::Type;
   for (int tries = 1;; ++tries) {
     Result<Transaction> begun = begin();

@@ -129,6 +129,11 @@ TEST_CASE("library: bytes that are none of a type") {
   CHECK(!ValueCodec<int>::Decode("12x"));
   CHECK(!ValueCodec<int8_t>::Decode("300"));
   CHECK(!ValueCodec<unsigned>::Decode("-1"));
+  CHECK(ValueCodec<char16_t>::Encode(u'A') == "65");
+  CHECK(ValueCodec<char16_t>::Decode("65") == u'A');
+  CHECK(!ValueCodec<char16_t>::Decode("65536"));
+  CHECK(ValueCodec<wchar_t>::Decode(ValueCodec<wchar_t>::Encode(L'x')) == L'x');
+  CHECK(ValueCodec<char8_t>::Encode(u8'A') == "65");
   using Pair = Codec<std::pair<std::string, int>>;
   const std::string good = Pair::Encode({"a", 1});
   for (size_t size = 0; size < good.size(); ++size) CHECK(!Pair::Decode(good.substr(0, size)));
