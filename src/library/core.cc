@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <signal.h>
+
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "library/slot.h"
@@ -35,6 +38,25 @@ Status As(ErrorKind kind, Status status) {
 Status Closed() {
   return Status::Error(ErrorKind::kClosed, "the database is closed");
 }
+
+// So that a host's signal handlers run in none of our threads: those that are started meanwhile
+// keep its mask. What a thread's own fault raises stays as it is.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS})
+      sigdelset(&blocked, fault);
+    CHECK(pthread_sigmask(SIG_BLOCK, &blocked, &before_) == 0);
+  }
+  ~SignalsBlocked() { CHECK(pthread_sigmask(SIG_SETMASK, &before_, nullptr) == 0); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 }  // namespace
 
@@ -74,7 +96,10 @@ Status Core::Start() {
   options.databases = options_.databases;
   options.vacuum_interval_ms = &vacuum_interval_ms_;
   options.memory_limit = &memory_limit_;
-  database_ = std::make_unique<engine::Database>(std::move(options), clock_);
+  {
+    const SignalsBlocked blocked;
+    database_ = std::make_unique<engine::Database>(std::move(options), clock_);
+  }
   SetPolicy();
   database_->set_background_eviction(false);
   if (!options_.directory.empty()) {
@@ -108,6 +133,7 @@ Status Core::OpenFiles() {
   persistence_ = std::move(*opened);
   Status status = As(ErrorKind::kDamaged, persistence_->Load());
   if (!status.ok()) return status;
+  const SignalsBlocked blocked;  // its threads take it on
   return As(ErrorKind::kIo, persistence_->Start());
 }
 

@@ -1,5 +1,8 @@
 // Goal: what single calls and options do, and what is answered for what cannot be.
 // Method: by hand; ranges against a std::map.
+#include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <thread>
 
@@ -44,9 +47,9 @@ TEST_CASE("library: keys and values are bytes") {
 TEST_CASE("library: a time to live") {
   using std::chrono::milliseconds;
   Database db = OpenOrFail();
-  CHECK(db.Insert("short", "1", milliseconds(30)).ok());
   CHECK(db.Insert("long", "1", std::chrono::hours(1)).ok());
-  CHECK(ValueOf(db, "short") == "1");
+  CHECK(ValueOf(db, "long") == "1");
+  CHECK(db.Insert("short", "1", milliseconds(20)).ok());
   std::this_thread::sleep_for(milliseconds(60));
   CHECK(ValueOf(db, "short") == "(none)");
   CHECK(ListOf(db) == "long=1 ");
@@ -149,6 +152,7 @@ TEST_CASE("library: options that cannot be") {
   CHECK(kind({.databases = 4, .database = 4}) == ErrorKind::kInvalid);
   CHECK(kind({.vacuum_interval = std::chrono::milliseconds(0)}) == ErrorKind::kInvalid);
   CHECK(kind({.memory_limit = ~uint64_t{0}}) == ErrorKind::kInvalid);
+  CHECK(kind({.log_file = std::string("a\0b", 3)}) == ErrorKind::kInvalid);
   TempDir dir;
   CHECK(kind({.log_file = dir.Path("")}) == ErrorKind::kIo);
   CHECK(kind({.directory = dir.Path("no/parent")}) == ErrorKind::kIo);
@@ -157,6 +161,35 @@ TEST_CASE("library: options that cannot be") {
   CHECK(kind({.directory = dir.Write("file", "")}) == ErrorKind::kIo);
   const Result<Database> bad = Database::Open({.segments = 1});
   CHECK(bad.message() == "options: segments are from 2 to 1024");
+}
+
+std::map<std::string, uint64_t> BlockedSignalsByThread() {
+  std::map<std::string, uint64_t> blocked;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream status(task.path() / "status");
+    for (std::string word; status >> word;) {
+      if (word == "SigBlk:") status >> std::hex >> blocked[task.path().filename()];
+    }
+  }
+  return blocked;
+}
+
+TEST_CASE("library: no signal is handled in a thread of the library") {
+  const std::map<std::string, uint64_t> before = BlockedSignalsByThread();
+  TempDir dir;
+  Database db = OpenOrFail({.directory = dir.Path("data")});
+  int started = 0;
+  for (const auto& [thread, blocked] : BlockedSignalsByThread()) {
+    if (before.contains(thread)) {
+      CHECK(blocked == before.at(thread));
+      continue;
+    }
+    ++started;
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD, SIGPROF})
+      CHECK((blocked >> (signal - 1) & 1) == 1);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGABRT}) CHECK((blocked >> (fault - 1) & 1) == 0);
+  }
+  CHECK(started >= 3);  // collector, log, snapshots
 }
 
 TEST_CASE("library: options may be chained") {
