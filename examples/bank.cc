@@ -32,12 +32,14 @@ Status Transfer(TypedTransaction<int, int64_t>& accounts, int from, int to, int6
   return status.ok() ? accounts.Insert(to, **had + amount) : status;
 }
 
+// None when the walk ended early.
 template <class Store>
-int64_t Sum(Store& store) {
+std::optional<int64_t> Sum(Store& store) {
   int64_t sum = 0;
   fluxkv::Typed<int, int64_t, Store> accounts(store);
-  for (const auto& [number, amount] : accounts.Scan()) sum += amount;
-  return sum;
+  fluxkv::TypedCursor<int, int64_t> cursor = accounts.Scan();
+  for (const auto& [number, amount] : cursor) sum += amount;
+  return cursor.status().ok() ? std::optional<int64_t>(sum) : std::nullopt;
 }
 
 }  // namespace
@@ -51,12 +53,15 @@ int main() {
     if (!accounts.Insert(i, kEach).ok()) return 1;
   }
 
-  std::atomic<int> done{0}, wrong{0};
+  std::atomic<int> done{0}, failed{0};
   std::vector<std::thread> threads;
   for (uint32_t number = 0; number < kThreads; ++number) {
     threads.emplace_back([&, number] {
       Result<fluxkv::Handle> handle = db.Attach();
-      if (!handle.ok()) return;
+      if (!handle.ok()) {
+        ++failed;
+        return;
+      }
       fluxkv::TypedHandle<int, int64_t> mine(*handle);
       std::mt19937 random(number);
       for (int i = 0; i < kTransfers; ++i) {
@@ -65,13 +70,17 @@ int main() {
         const Status status = mine.transaction(
             [&](TypedTransaction<int, int64_t>& t) { return Transfer(t, from, to, 7); },
             {.tries_max = 100});
-        if (status.ok()) ++done;
-        if (i % 10 == 0 && Sum(*handle) != kAccounts * kEach) ++wrong;
+        ++(status.ok() ? done : failed);
+        if (i % 10 == 0 && Sum(*handle) != kAccounts * kEach) ++failed;
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
-  if (wrong != 0) return 1;
-  std::printf("%d transfers, the sum is %d as it was\n", done.load(), static_cast<int>(Sum(db)));
+  const std::optional<int64_t> sum = Sum(db);
+  if (failed != 0 || sum != kAccounts * kEach) {
+    std::fprintf(stderr, "%d calls failed, or found a wrong sum\n", failed.load());
+    return 1;
+  }
+  std::printf("%d transfers, the sum is %d as it was\n", done.load(), static_cast<int>(*sum));
   return 0;
 }

@@ -34,8 +34,9 @@ int main() {
   std::printf("%s\n", text.c_str());
 
   std::printf("the last two:");
-  for (const Entry& e : db.Scan(Range::Prefix("fruit:").Reverse().Limit(2)))
-    std::printf(" %s", e.key.c_str());
+  fluxkv::Cursor last = db.Scan(Range::Prefix("fruit:").Reverse().Limit(2));
+  for (const Entry& e : last) std::printf(" %s", e.key.c_str());
+  if (!last.status().ok()) return 1;
 
   std::printf("\nwith an e:");
   fluxkv::Cursor cursor = db.Scan(Range::Prefix("fruit:"));

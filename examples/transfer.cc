@@ -40,11 +40,13 @@ Result<bool> Transfer(fluxkv::Database& db, const char* from, const char* to, in
   return true;
 }
 
-std::string Show(fluxkv::Database& db) {
+Result<std::string> Show(fluxkv::Database& db) {
   fluxkv::TypedDatabase<std::string, int64_t> accounts(db);
   std::string text;
-  for (const auto& [owner, amount] : accounts.Scan())
+  fluxkv::TypedCursor<std::string, int64_t> cursor = accounts.Scan();
+  for (const auto& [owner, amount] : cursor)
     text += (text.empty() ? "" : ", ") + owner + " " + std::to_string(amount);
+  if (!cursor.status().ok()) return cursor.status();
   return text;
 }
 
@@ -58,11 +60,15 @@ int main() {
 
   const Result<bool> first = Transfer(*db, "ada", "bob", 30);
   if (!first.ok()) return Fail(first.status());
-  std::printf("moved 30: %s\n", Show(*db).c_str());
+  const Result<std::string> moved = Show(*db);
+  if (!moved.ok()) return Fail(moved.status());
+  std::printf("moved 30: %s\n", moved->c_str());
 
   const Result<bool> second = Transfer(*db, "ada", "bob", 90);
   if (!second.ok()) return Fail(second.status());
   if (!*second) std::printf("not moved: ada has only 70\n");
-  std::printf("%s\n", Show(*db).c_str());
+  const Result<std::string> after = Show(*db);
+  if (!after.ok()) return Fail(after.status());
+  std::printf("%s\n", after->c_str());
   return 0;
 }
