@@ -103,12 +103,16 @@ install: all library ## into PREFIX (/usr/local): server, tools, library, header
 uninstall:       ## removes what install put there, but for a configuration that was changed
 	@rm -f $(addprefix $(DESTDIR)$(BINDIR)/,fluxkv fluxkv-import fluxkv-check) $(DESTDIR)$(LIBDIR)/libfluxkv.a \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/fluxkv.pc $(DESTDIR)$(UNITDIR)/fluxkv.service
-	@rm -rf $(DESTDIR)$(INCLUDEDIR)/fluxkv
+	@rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/fluxkv/,$(notdir $(wildcard include/fluxkv/*.h)))
+	@rmdir $(DESTDIR)$(INCLUDEDIR)/fluxkv 2>/dev/null || true
 	@cmp -s conf/fluxkv.toml $(DESTDIR)$(SYSCONFDIR)/fluxkv/fluxkv.toml && rm $(DESTDIR)$(SYSCONFDIR)/fluxkv/fluxkv.toml || true
 	@rmdir $(DESTDIR)$(SYSCONFDIR)/fluxkv 2>/dev/null || true
 
 VERSION := $(shell sed -n 's/.* kVersion = "\(.*\)";/\1/p' src/base/version.h)
-FILL_IN := sed $(foreach v,PREFIX BINDIR LIBDIR INCLUDEDIR SYSCONFDIR VERSION,-e 's|@$(v)@|$($(v))|g')
+# For pkg-config, which may be told another prefix.
+PC_LIBDIR := $(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))
+PC_INCLUDEDIR := $(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))
+FILL_IN := sed $(foreach v,PREFIX BINDIR PC_LIBDIR PC_INCLUDEDIR SYSCONFDIR VERSION,-e 's|@$(v)@|$($(v))|g')
 
 test:            ## install what testing needs, build, run every test; ends with `N passed, M failed`
 	@scripts/install-deps.sh test

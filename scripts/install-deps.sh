@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs with apt what is missing and nothing else: `run` to build and start the server, `test` for the tests as well.
+# Installs with apt what is missing and nothing else: `run` to build, start and link what there is, `test` for the tests
+# as well.
 # No package here starts or enables a service (redis-tools, not redis-server).
 set -euo pipefail
 case "${1:-}" in
@@ -7,9 +8,9 @@ case "${1:-}" in
   test) with_tests=1 ;;
   *) echo "usage: $0 run|test" >&2; exit 2 ;;
 esac
-wanted=(g++ make libuv1-dev liburing-dev libjemalloc-dev libtomlplusplus-dev libxxhash-dev libspdlog-dev)
+wanted=(g++ make libuv1-dev liburing-dev libjemalloc-dev libtomlplusplus-dev libxxhash-dev libspdlog-dev pkg-config)
 if [ $with_tests = 1 ]; then
-  wanted+=(libhiredis-dev doctest-dev redis-tools clang-format pkg-config python3)
+  wanted+=(libhiredis-dev doctest-dev redis-tools clang-format python3)
 fi
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "This is not Debian or Ubuntu. Install what corresponds to: ${wanted[*]}" >&2
