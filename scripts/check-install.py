@@ -60,6 +60,66 @@ def flags(tree, *what):
     return run("pkg-config", *what, "fluxkv", env=env).stdout.split()
 
 
+# Opens a database before main, and before what the library's own objects initialize; what the first run wrote the second
+# one loads, finds, and writes again.
+GLOBAL = """
+#include <cstdio>
+#include <string>
+#include <fluxkv/fluxkv.h>
+namespace {
+fluxkv::Result<fluxkv::Database> opened = fluxkv::Database::Open({.directory = "global"});
+const size_t found = [] {
+  size_t keys = 0;
+  for (int i = 0; i < 1000; ++i) keys += opened.ok() && *opened->Contains(std::to_string(i));
+  return keys;
+}();
+}
+int main() {
+  if (!opened.ok()) return std::puts(opened.message().c_str()), 1;
+  for (int i = 0; i < 1000; ++i) {
+    if (*opened->Contains(std::to_string(i)) != (found == 1000)) return std::puts("lost"), 1;
+    if (!opened->Insert(std::to_string(i), "x").ok()) return 1;
+  }
+  std::printf("%zu %zu\\n", found, opened->List()->size());
+}
+"""
+SHARED = """
+#include <fluxkv/fluxkv.h>
+extern "C" bool Works() {
+  auto db = fluxkv::Database::Open();
+  return db.ok() && db->Insert("a", "1").ok() && *db->Contains("a");
+}
+"""
+
+
+def build(tree, where, text, name, *options):
+    with open(f"{where}/{name}.cc", "w") as file:
+        file.write(text)
+    done = run(os.environ.get("CXX", "g++"), "-std=c++20", "-Wall", "-Wextra", "-Werror", *options, f"{name}.cc",
+               *flags(tree, "--cflags", "--libs"), "-o", name, cwd=where)
+    check(done.returncode == 0, f"{name} does not build: {done.stderr}")
+    return done.returncode == 0
+
+
+def check_hosts(tree, where):
+    """Programs that use the library otherwise than from main: a global, a shared object."""
+    if build(tree, where, GLOBAL, "global_database"):
+        for expected in ("0 1000", "1000 1000"):
+            done = run(f"{where}/global_database", cwd=where)
+            check((done.returncode, done.stdout.strip()) == (0, expected), f"a global database: {done}")
+    if build(tree, where, SHARED, "plugin.so", "-fPIC", "-shared"):
+        loaded = "import ctypes; assert ctypes.CDLL('./plugin.so').Works() & 1"
+        done = run(sys.executable, "-c", loaded, cwd=where, env={**os.environ, "LD_PRELOAD": jemalloc(where)})
+        check(done.returncode == 0, f"a shared object: {done}")
+    print("a global database, and one in a shared object")
+
+
+def jemalloc(where):
+    """It has to be there from the start: its thread-local memory does not fit in what is left for a later one."""
+    linked = run("ldd", "plugin.so", cwd=where).stdout
+    return re.search(r"libjemalloc\S* => (\S+)", linked)[1]
+
+
 def build_examples(tree, where):
     version = run("sed", "-n", r's/.* kVersion = "\(.*\)";/\1/p', f"{ROOT}/src/base/version.h").stdout.strip()
     check(flags(tree, "--modversion") == [version], "pkg-config tells another version than the source")
@@ -160,6 +220,7 @@ def main():
         check_tree(tree)
         programs = build_examples(tree, where)
         if not failures:
+            check_hosts(tree, where)
             run_examples(programs, where)
             check_together(tree, programs, where)
         conf = f"{tree}{PREFIX}/etc/fluxkv/fluxkv.toml"
