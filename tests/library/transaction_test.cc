@@ -158,6 +158,15 @@ TEST_CASE("library: what a closure may return") {
   CHECK(*result == "2");
   const Result<int> number = db.transaction([](Transaction&) { return 7; });
   CHECK(*number == 7);
+  const std::string outside = "outside";
+  const Result<std::string> copied =
+      db.transaction([&](Transaction&) -> const std::string& { return outside; });
+  CHECK(*copied == "outside");
+  CHECK(db.transaction([](Transaction&) -> const Status { return {}; }).ok());
+  const Level none = static_cast<Level>(9);
+  CHECK(KindOf(db.Begin(none)) == ErrorKind::kInvalid);
+  CHECK(KindOf(db.transaction([](Transaction&) {}, {.level = none})) == ErrorKind::kInvalid);
+  CHECK(db.transaction([](Transaction&) {}, {.tries_max = 0}).ok());
   Handle handle = std::move(*db.Attach());
   CHECK(handle.transaction([](Transaction& t) { return t.Insert("c", "3"); }).ok());
   CHECK(ListOf(db) == "a=1 b=2 c=3 ");
