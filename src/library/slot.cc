@@ -37,7 +37,11 @@ void Slot::Close() {
 
 void Slot::Collect() {
   std::lock_guard lock(mutex_);
-  if (core_ != nullptr) parts_->handle->reclaimer().Collect();
+  if (core_ == nullptr) return;
+  engine::Handle& handle = *parts_->handle;
+  handle.reclaimer().Collect();
+  handle.shared().retired_bytes.store(handle.reclaimer().retired_bytes(),
+                                      std::memory_order_relaxed);
 }
 
 Slot::Use::Use(Slot& slot) : slot_(slot), lock_(slot.mutex_) {

@@ -1,7 +1,7 @@
 // Goal: many threads through handles, and through the database itself, lose nothing and see no
-// state that no order of their transactions has; Close beside them is safe. Method: transfers
-// between accounts beside readers that add everything up; counters; an end in the middle of all of
-// it. For ThreadSanitizer as well.
+// state that no order of their transactions has; Close beside them is safe.
+// Method: transfers between accounts beside readers that add everything up; counters; an end in the
+// middle of all of it. For ThreadSanitizer as well.
 #include <atomic>
 #include <random>
 #include <thread>
