@@ -82,16 +82,18 @@ bool Transaction::StillNewest(const Keyspace& keyspace, const Node& node, const 
 }
 
 // What another core wrote last comes from there, line by line: the latch, the node, its version.
-// For several keys those waits are made one.
+// For several keys those waits are made one. A key may be declared in a database that there is not
+// (COPY k k DB 99).
 void Transaction::PrefetchToWrite(std::span<const LatchKey> keys) {
   keys = keys.first(std::min(keys.size(), kPrefetchMost));
+  const auto is_database = [&](uint32_t db) { return db < store_.roots.size(); };
   for (const LatchKey& key : keys) {
     PrefetchForWrite(&store_.latches.at(LatchTable::IndexOf(key.db, key.hash)));
-    handle_.PrefetchIndex(key.db, key.hash);
+    if (is_database(key.db)) handle_.PrefetchIndex(key.db, key.hash);
   }
   std::array<const Node*, kPrefetchMost> nodes;
   for (size_t i = 0; i < keys.size(); ++i) {
-    nodes[i] = handle_.PrefetchNode(keys[i].db, keys[i].hash);
+    nodes[i] = is_database(keys[i].db) ? handle_.PrefetchNode(keys[i].db, keys[i].hash) : nullptr;
     PrefetchForWrite(nodes[i]);
   }
   for (size_t i = 0; i < keys.size(); ++i) Handle::PrefetchVersion(nodes[i]);

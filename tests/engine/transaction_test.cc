@@ -62,6 +62,51 @@ TEST_CASE("transactions: write skew is let through at kSnapshot, refused at kSer
   CHECK(database.stats().conflicts == 1);
 }
 
+// What was installed and taken out again must leave nothing that a vacuum could bring to light, and
+// nothing that keeps the keys from being written and deleted later.
+TEST_CASE("transactions: an aborted one leaves nothing, before a vacuum and after") {
+  Clock clock;
+  Database database({}, clock);
+  Session session(database);
+  session.Set(0, "x", "1");
+  session.Set(0, "y", "1");
+  session.Set(0, "gone", "1");
+  const auto vacuum = [&] {
+    session.LeaveEpoch();
+    database.Vacuum();
+    session.EnterEpoch();
+  };
+  vacuum();
+  const uint64_t used = database.stats().used_bytes;
+  Transaction first(session.handle()), second(session.handle());
+  for (Transaction* t : {&first, &second}) {
+    REQUIRE(t->BeginSnapshot(Isolation::kSerializable, false));
+    static_cast<void>(t->Get(0, Key("x")));
+    static_cast<void>(t->Get(0, Key("y")));
+  }
+  first.Put(0, Key("x"), NewValue("2"));
+  second.Put(0, Key("y"), NewValue("DIRTY"));
+  second.Put(0, Key("new"), NewValue("DIRTY"));
+  CHECK(second.Delete(0, Key("gone")));
+  REQUIRE(first.Commit());
+  REQUIRE_FALSE(second.Commit());  // write skew
+  for (int round = 0; round < 3; ++round) {
+    CHECK(session.Get(0, "x") == "2");
+    CHECK(session.Get(0, "y") == "1");
+    CHECK(session.Get(0, "new") == "(absent)");
+    CHECK(session.Get(0, "gone") == "1");
+    CHECK(session.Count(0) == 3);
+    vacuum();
+  }
+  CHECK(database.stats().used_bytes == used);
+  session.Delete(0, "gone");
+  session.Set(0, "new", "v");
+  vacuum();
+  CHECK(session.Get(0, "gone") == "(absent)");
+  CHECK(session.Get(0, "new") == "v");
+  CHECK(session.Count(0) == 3);
+}
+
 // What T read is dropped by a flush; a later flush of the same database lets the collector forget
 // the first one. T's place before the first flush must not be forgotten with it.
 TEST_CASE("transactions: an overwriter that was flushed away still counts") {
