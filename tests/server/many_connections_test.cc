@@ -12,15 +12,18 @@
 #include <sys/resource.h>
 
 #include "tests/server/loop_fixture.h"
+#include "tests/slower.h"
 
 namespace fluxkv::server {
 namespace {
 
 constexpr size_t kEchoBytes = 20'000;  // two of them are more than a slice of the loop's buffer
 
-std::string TextOf(size_t client, size_t n) {
+// The last ones have more than a read takes; the others have nothing left after one, so that libuv
+// finds only those that were not read yet when it asks again.
+std::string TextOf(size_t client, size_t n, size_t ready) {
   std::string text = std::to_string(client) + "/" + std::to_string(n) + ":";
-  text.resize(kEchoBytes, static_cast<char>('a' + (client + n) % 26));
+  text.resize(client + 31 < ready ? 40 : kEchoBytes, static_cast<char>('a' + (client + n) % 26));
   return text;
 }
 
@@ -49,21 +52,26 @@ TEST_CASE("many connections: as many ready as the kernel tells of at once, and s
     std::vector<TestClient> clients;
     for (size_t i = 0; i < kMost; ++i) clients.push_back(f.Connect());
     CHECK(f.Nothing(clients[0]));  // all are open
-    for (const size_t ready : {1, 31, 64, 1022, 1023, 1024, 1030, 1055, 1056}) {
+    for (const size_t ready : {1, 64, 1023, 1024, 1056}) {
+      if (kSlower > 1 && ready != 1023) continue;
       CAPTURE(ready);
-      std::atomic<bool> busy{false}, go_on{false};
+      std::atomic<bool> busy{false}, go_on{false}, ended{false};
       f.loop().RunTask([&] {
         busy = true;
         while (!go_on) std::this_thread::yield();
+        ended = true;
       });
       while (!busy) std::this_thread::yield();
+      f.loop().Wake();  // is told of first: so of 1023 sockets in one call, 31 of them not read yet
       for (size_t i = 0; i < ready; ++i) {
-        for (const size_t n : {0, 1}) clients[i].Send("*2\r\n$4\r\nECHO\r\n" + Bulk(TextOf(i, n)));
+        for (const size_t n : {0, 1})
+          clients[i].Send("*2\r\n$4\r\nECHO\r\n" + Bulk(TextOf(i, n, ready)));
       }
       go_on = true;
+      while (!ended) std::this_thread::yield();
       size_t wrong = 0;
       for (size_t i = 0; i < ready; ++i)
-        wrong += clients[i].Expect(Bulk(TextOf(i, 0)) + Bulk(TextOf(i, 1))) ? 0 : 1;
+        wrong += clients[i].Expect(Bulk(TextOf(i, 0, ready)) + Bulk(TextOf(i, 1, ready))) ? 0 : 1;
       CHECK(wrong == 0);
     }
   }
