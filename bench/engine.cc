@@ -1,14 +1,16 @@
-// The engine in process, without server and log:   build/bench/engine [scaling|shapes|bank]
-// [SECONDS]
+// The engine in process, without server and log:
 //
-//   scaling  point reads and transfers by one thread and by two, and beside them a loop that shares
-//   nothing: how much
-//            of what the machine gives a second thread each of them gets (1.00: all of it)
-//   shapes   100,000 keys; reads, inserts, overwrites, eight reads to two inserts, by 1 to 32
-//   threads: operations a second bank     1000 accounts; transfers between two that look at a
-//   third, and audits of the whole (READONLY): how many
-//            were aborted, and how many would have been by who checks at the end that nothing read
-//            has changed
+//   build/bench/engine [scaling|shapes|bank] [SECONDS]
+//
+// scaling: point reads and transfers by one thread and by two, and beside them a loop that shares
+// nothing: how much of what the machine gives a second thread each of them gets (1.00: all of it).
+//
+// shapes: 100,000 keys; reads, inserts, overwrites, eight reads to two inserts, by 1 to 32 threads:
+// operations a second.
+//
+// bank: 1000 accounts; transfers between two that look at a third, and audits of the whole
+// (READONLY): how many were aborted, and how many would have been by who checks at the end that
+// nothing read has changed.
 //
 // SECONDS (0.5) is how long each measurement takes; scaling takes the median of nine.
 #include <algorithm>

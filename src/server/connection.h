@@ -53,7 +53,7 @@ class Connection {
 
   // False if libuv refuses the socket. Close it all the same.
   bool Open();
-  // Ends it now. The object goes with its close callback.
+  // Ends it now. The object goes with its close callback (C1).
   void Close();
   // Ends it when what is written has been sent, or the client does not take it for a while.
   void CloseAfterOutput();
@@ -87,10 +87,12 @@ class Connection {
   // Whether Resume should be called in the next turn (0), at a time, or not by time (INT64_MAX).
   int64_t resume_at_ms() const;
 
-  // Places in the lists of the loop; kNowhere: not in it.
-  static constexpr size_t kNowhere = SIZE_MAX;
   static constexpr size_t kPiecesMax = 64;  // of one write
-  bool to_read = false;                     // it is in the loop's list of this poll
+
+  // Whether it is in the loop's list of those to read; its places in the other ones, kNowhere: not
+  // in it.
+  static constexpr size_t kNowhere = SIZE_MAX;
+  bool to_read = false;
   size_t index = kNowhere;
   size_t flush_index = kNowhere;
   size_t waiting_index = kNowhere;
@@ -104,6 +106,7 @@ class Connection {
     std::unique_ptr<command::Parked> command;
     resp::Output reply;
   };
+
   ~Connection();  // by the close callback
 
   // connection.cc: running requests.

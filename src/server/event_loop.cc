@@ -18,6 +18,7 @@ namespace {
 // So many connections are read together. Each has its slice of the loop's buffer, larger when they
 // are few; the gaps keep slices from beginning at the same place of the processor's caches.
 constexpr size_t kReadsTogether = 32;
+static_assert(kReadsTogether <= SocketBatch::kMost);
 constexpr size_t kReadBufferBytes = 512 * 1024;
 constexpr size_t kSliceBytesMax = 64 * 1024;
 constexpr size_t kSliceGapBytes = 3 * limits::kCacheLineBytes;
