@@ -67,10 +67,11 @@ TEST_CASE("many connections: as many ready as the kernel tells of at once [slow]
       }
       go_on = true;
       while (!ended) std::this_thread::yield();
-      size_t wrong = 0;
-      for (size_t i = 0; i < ready; ++i)
-        wrong += clients[i].Expect(Bulk(TextOf(i, 0, ready)) + Bulk(TextOf(i, 1, ready))) ? 0 : 1;
-      CHECK(wrong == 0);
+      size_t right = 0;
+      while (right < ready &&
+             clients[right].Expect(Bulk(TextOf(right, 0, ready)) + Bulk(TextOf(right, 1, ready))))
+        ++right;
+      REQUIRE(right == ready);  // the others may wait for what does not come
     }
   }
 }

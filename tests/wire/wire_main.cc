@@ -1,6 +1,7 @@
 // The wire tests' program: doctest's options, then the last server must stop with exit code 0.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <cstdio>
+#include <iostream>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -8,6 +9,7 @@
 #include "tests/wire/wire_case.h"
 
 int main(int argc, char** argv) {
+  std::cout << std::unitbuf;  // what has failed is told even when the program then hangs
   doctest::Context context(argc, argv);
   int result = context.run();
   std::string problem = fluxkv::wire::SharedServer::Instance().Stop();
