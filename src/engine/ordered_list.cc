@@ -10,10 +10,7 @@
 
 namespace fluxkv::engine {
 
-OrderedList::OrderedList() : head_(NewBlock({}, kHeightMax)) {
-  FreePlace(const_cast<Low*>(head_->low), sizeof(Low));
-  head_->low = nullptr;
-}
+OrderedList::OrderedList() : head_(NewBlock({}, kHeightMax)) {}
 
 OrderedList::~OrderedList() {
   DeleteBlocks();
@@ -21,40 +18,41 @@ OrderedList::~OrderedList() {
 }
 
 void OrderedList::DeleteBlocks() {
-  for (Block* block = head_->next0.load(std::memory_order_relaxed); block != nullptr;) {
-    Block* next = block->next0.load(std::memory_order_relaxed);
-    bytes_.fetch_sub(BlockBytes(*block), std::memory_order_relaxed);
-    DeleteBlock(block);
-    block = next;
+  for (Tower* tower = head_->tower->next(0).load(std::memory_order_relaxed); tower != nullptr;) {
+    Tower* next = tower->next(0).load(std::memory_order_relaxed);
+    bytes_.fetch_sub(BlockBytes(*tower->block), std::memory_order_relaxed);
+    DeleteBlock(tower->block);
+    tower = next;
   }
 }
 
 std::vector<Node*> OrderedList::TakeAll() {
   std::vector<Node*> nodes;
-  for (Block* block = head_; block != nullptr;
-       block = block->next0.load(std::memory_order_relaxed)) {
-    const uint32_t count = block->count.load(std::memory_order_relaxed);
-    for (uint32_t i = 0; i < count; ++i) nodes.push_back(block->node(i));
+  for (const Tower* tower = head_->tower; tower != nullptr;
+       tower = tower->next(0).load(std::memory_order_relaxed)) {
+    const uint32_t count = tower->block->count.load(std::memory_order_relaxed);
+    for (uint32_t i = 0; i < count; ++i) nodes.push_back(tower->block->node(i));
   }
   DeleteBlocks();
   head_->count.store(0, std::memory_order_relaxed);
-  for (int level = 0; level < kHeightMax; ++level)
-    head_->next(level).store(nullptr, std::memory_order_relaxed);
+  for (size_t level = 0; level < kHeightMax; ++level)
+    head_->tower->next(level).store(nullptr, std::memory_order_relaxed);
   return nodes;
 }
 
 OrderedList::Appender::Appender(OrderedList& list) : list_(list), block_(list.head_) {
-  CHECK(list.head_->count.load() == 0 && list.head_->next0.load() == nullptr);
-  last_.fill(block_);
+  CHECK(block_->count.load() == 0 && block_->tower->next(0).load() == nullptr);
+  last_.fill(block_->tower);
 }
 
 void OrderedList::Appender::Append(Node* node) {
   uint32_t count = block_->count.load(std::memory_order_relaxed);
   if (count == kEntriesAppended) {
+    EndBlock();
     block_ = list_.NewBlock(node->key(), list_.RandomHeight());
-    for (uint32_t level = 0; level < block_->height; ++level) {
-      last_[level]->next(static_cast<int>(level)).store(block_, std::memory_order_release);
-      last_[level] = block_;
+    for (size_t level = 0; level < block_->tower->height; ++level) {
+      last_[level]->next(level).store(block_->tower, std::memory_order_release);
+      last_[level] = block_->tower;
     }
     count = 0;
   }
@@ -62,29 +60,30 @@ void OrderedList::Appender::Append(Node* node) {
   block_->count.store(count + 1, std::memory_order_release);
 }
 
+void OrderedList::Appender::EndBlock() {
+  const uint32_t count = block_->count.load(std::memory_order_relaxed);
+  if (count > 0)
+    MakeHeads(block_, SharedBytes(block_->tower->low(), block_->node(count - 1)->key()));
+}
+
 size_t OrderedList::BlockBytes(const Block& block) {
-  size_t bytes = AllocatedBytes(sizeof(Block));
-  if (block.low != nullptr) bytes += AllocatedBytes(sizeof(Low) + block.low->size);
-  if (block.height > 1) bytes += AllocatedBytes((block.height - 1) * sizeof(std::atomic<Block*>));
-  return bytes;
+  return AllocatedBytes(sizeof(Block)) + AllocatedBytes(block.tower->bytes());
 }
 
 OrderedList::Block* OrderedList::NewBlock(std::string_view low, uint32_t height) {
   auto* block = new Block;
-  auto* bound = static_cast<Low*>(AllocatePlace(sizeof(Low) + low.size()));
-  bound->size = static_cast<uint32_t>(low.size());
-  if (!low.empty()) std::memcpy(reinterpret_cast<char*>(bound + 1), low.data(), low.size());
-  block->low = bound;
-  block->height = height;
-  if (height > 1) block->tower = new std::atomic<Block*>[height - 1]();
+  const Tower tower{block, height, static_cast<uint32_t>(low.size())};
+  block->tower = new (AllocatePlace(tower.bytes())) Tower(tower);
+  for (size_t level = 0; level < height; ++level)
+    new (&block->tower->next(level)) std::atomic<Tower*>(nullptr);
+  if (!low.empty())
+    std::memcpy(const_cast<char*>(block->tower->low().data()), low.data(), low.size());
   bytes_.fetch_add(BlockBytes(*block), std::memory_order_relaxed);
   return block;
 }
 
 void OrderedList::DeleteBlock(Block* block) {
-  if (block->low != nullptr)
-    FreePlace(const_cast<Low*>(block->low), sizeof(Low) + block->low->size);
-  delete[] block->tower;
+  FreePlace(block->tower, block->tower->bytes());
   delete block;
 }
 
@@ -99,39 +98,99 @@ uint32_t OrderedList::RandomHeight() {
   return height;
 }
 
+// ---- Heads
+
+uint32_t OrderedList::HeadOf(std::string_view key, size_t shared) {
+  DCHECK(shared <= key.size());
+  const std::string_view rest = key.substr(shared, sizeof(uint32_t));
+  unsigned char bytes[sizeof(uint32_t)] = {};
+  std::memcpy(bytes, rest.data(), rest.size());
+  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
+}
+
+uint32_t OrderedList::SharedBytes(std::string_view a, std::string_view b) {
+  const size_t both = std::min(a.size(), b.size());
+  return static_cast<uint32_t>(
+      std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(both), b.begin()).first -
+      a.begin());
+}
+
+void OrderedList::MakeHeads(Block* block, uint32_t shared) {
+  block->shared = shared;
+  const uint32_t count = block->count.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < count; ++i) block->heads[i] = HeadOf(block->node(i)->key(), shared);
+}
+
+void OrderedList::Fill(Block* block, size_t at, std::span<Node* const> nodes,
+                       std::span<const uint32_t> heads, uint32_t shared) {
+  for (size_t i = 0; i < nodes.size(); ++i) block->set_node(at + i, nodes[i]);
+  block->count.store(static_cast<uint32_t>(at + nodes.size()), std::memory_order_release);
+  const uint32_t now = SharedBytes(block->tower->low(), nodes.back()->key());
+  if (now == shared && (at == 0 || now == block->shared)) {
+    std::copy(heads.begin(), heads.end(), block->heads + at);
+    block->shared = shared;
+  } else {
+    MakeHeads(block, now);
+  }
+}
+
+// Counting all takes a few vector instructions; halving would mispredict a branch each time.
+size_t OrderedList::PositionOf(const Block& block, std::string_view key) {
+  const uint32_t count = block.count.load(std::memory_order_relaxed);
+  const uint32_t head = HeadOf(key, block.shared);
+  uint32_t below = 0, same = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    below += block.heads[i] < head ? 1 : 0;
+    same += block.heads[i] == head ? 1 : 0;
+  }
+  const auto* begin = block.entries + below;
+  const auto* position = std::lower_bound(
+      begin, begin + same, key, [](const std::atomic<NodeRef>& a, std::string_view k) {
+        return a.load(std::memory_order_relaxed).node()->key() < k;
+      });
+  return static_cast<size_t>(position - block.entries);
+}
+
+// ---- Finding blocks
+
 OrderedList::Block* OrderedList::Descend(std::string_view key) const {
-  Block* block = head_;
-  for (int level = kHeightMax - 1; level >= 0; --level) {
+  const Tower* tower = head_->tower;
+  const Tower* above = nullptr;  // known to be behind the key
+  for (size_t level = kHeightMax; level-- > 0;) {
     for (;;) {
-      Block* next = block->next(level).load(std::memory_order_acquire);
-      if (next == nullptr || next->low->key() > key) break;
-      block = next;
+      const Tower* next = tower->next(level).load(std::memory_order_acquire);
+      if (next == above) break;
+      if (next == nullptr || next->low() > key) {
+        above = next;
+        break;
+      }
+      tower = next;
     }
   }
-  return block;
+  return tower->block;
 }
 
 OrderedList::Block* OrderedList::DescendBelow(std::optional<std::string_view> key) const {
-  Block* block = head_;
-  for (int level = kHeightMax - 1; level >= 0; --level) {
+  const Tower* tower = head_->tower;
+  for (size_t level = kHeightMax; level-- > 0;) {
     for (;;) {
-      Block* next = block->next(level).load(std::memory_order_acquire);
-      if (next == nullptr || (key && next->low->key() >= *key)) break;
-      block = next;
+      const Tower* next = tower->next(level).load(std::memory_order_acquire);
+      if (next == nullptr || (key && next->low() >= *key)) break;
+      tower = next;
     }
   }
-  return block;
+  return tower->block;
 }
 
-void OrderedList::Predecessors(std::string_view key, std::array<Block*, kHeightMax>* out) const {
-  Block* block = head_;
-  for (int level = kHeightMax - 1; level >= 0; --level) {
+void OrderedList::Predecessors(std::string_view key, std::array<Tower*, kHeightMax>* out) const {
+  Tower* tower = head_->tower;
+  for (size_t level = kHeightMax; level-- > 0;) {
     for (;;) {
-      Block* next = block->next(level).load(std::memory_order_acquire);
-      if (next == nullptr || next->low->key() >= key) break;
-      block = next;
+      Tower* next = tower->next(level).load(std::memory_order_acquire);
+      if (next == nullptr || next->low() >= key) break;
+      tower = next;
     }
-    (*out)[static_cast<size_t>(level)] = block;
+    (*out)[level] = tower;
   }
 }
 
@@ -164,27 +223,36 @@ OrderedList::Block* OrderedList::LatchFor(std::string_view key) {
     Block* block = Descend(key);
     if (!TryLatch(block)) continue;  // L4
     // The range may have shrunk by a split since the descent.
-    Block* next = block->next0.load(std::memory_order_acquire);
-    if (next == nullptr || next->low->key() > key) return block;
+    const Tower* next = block->tower->next(0).load(std::memory_order_acquire);
+    if (next == nullptr || next->low() > key) return block;
     Unlatch(block);
   }
 }
+
+// ---- Changes
 
 void OrderedList::Insert(Node* node, Reclaimer&) {
   const std::string_view key = node->key();
   Block* block = LatchFor(key);
   const uint32_t count = block->count.load(std::memory_order_relaxed);
-  auto* begin = block->entries;
-  auto* position = std::lower_bound(begin, begin + count, key,
-                                    [](const std::atomic<NodeRef>& a, std::string_view k) {
-                                      return a.load(std::memory_order_relaxed).node()->key() < k;
-                                    });
+#ifndef FLUXKV_PLANT_LIST_STALE_HEADS
+  const uint32_t shared = SharedBytes(block->tower->low().substr(0, block->shared), key);
+  if (shared < block->shared) MakeHeads(block, shared);
+#endif
+  const size_t position = PositionOf(*block, key);
+  DCHECK(position == 0 || block->node(position - 1)->key() < key);
+  DCHECK(position == count || key < block->node(position)->key());
   if (count == kEntries) {
-    SplitAndInsert(block, node, static_cast<size_t>(position - begin));
+    SplitAndInsert(block, node, position);
   } else {
-    for (auto* p = begin + count; p != position; --p)
-      p->store((p - 1)->load(std::memory_order_relaxed), std::memory_order_release);
-    position->store(NodeRef(node), std::memory_order_release);
+    for (size_t i = count; i > position; --i) {
+      block->entries[i].store(block->entries[i - 1].load(std::memory_order_relaxed),
+                              std::memory_order_release);
+    }
+    block->set_node(position, node);
+    uint32_t* heads = block->heads;
+    std::copy_backward(heads + position, heads + count, heads + count + 1);
+    heads[position] = HeadOf(key, block->shared);
     block->count.store(count + 1, std::memory_order_release);
   }
   Unlatch(block);
@@ -192,27 +260,29 @@ void OrderedList::Insert(Node* node, Reclaimer&) {
 
 void OrderedList::SplitAndInsert(Block* block, Node* node, size_t position) {
   std::array<Node*, kEntries + 1> all;
-  for (size_t i = 0; i < kEntries; ++i) all[i < position ? i : i + 1] = block->node(i);
+  std::array<uint32_t, kEntries + 1> heads;
+  for (size_t i = 0; i < kEntries; ++i) {
+    all[i < position ? i : i + 1] = block->node(i);
+    heads[i < position ? i : i + 1] = block->heads[i];
+  }
   all[position] = node;
+  heads[position] = HeadOf(node->key(), block->shared);
   // Keys that come in ascending order leave full blocks behind; others are halved.
   const size_t keep = position == kEntries ? kEntries : (kEntries + 1) / 2;
-
   std::lock_guard lock(structure_mutex_);
   Block* right = NewBlock(all[keep]->key(), RandomHeight());
-  const size_t moved = all.size() - keep;
-  for (size_t i = 0; i < moved; ++i) right->set_node(i, all[keep + i]);
-  right->count.store(static_cast<uint32_t>(moved), std::memory_order_relaxed);
-  std::array<Block*, kHeightMax> before;
-  Predecessors(right->low->key(), &before);
-  DCHECK(before[0] == block);
-  for (uint32_t level = 0; level < right->height; ++level) {  // L5
-    auto& link = before[level]->next(static_cast<int>(level));
-    right->next(static_cast<int>(level))
-        .store(link.load(std::memory_order_relaxed), std::memory_order_relaxed);
-    link.store(right, std::memory_order_release);
+  Fill(right, 0, std::span(all).subspan(keep), std::span(heads).subspan(keep), block->shared);
+  std::array<Tower*, kHeightMax> before;
+  Predecessors(right->tower->low(), &before);
+  DCHECK(before[0] == block->tower);
+  for (size_t level = 0; level < right->tower->height; ++level) {  // L5
+    auto& link = before[level]->next(level);
+    right->tower->next(level).store(link.load(std::memory_order_relaxed),
+                                    std::memory_order_relaxed);
+    link.store(right->tower, std::memory_order_release);
   }
-  for (size_t i = 0; i < keep; ++i) block->set_node(i, all[i]);
-  block->count.store(static_cast<uint32_t>(keep), std::memory_order_release);
+  if (keep < kEntries)
+    Fill(block, 0, std::span(all).first(keep), std::span(heads).first(keep), block->shared);
 }
 
 void OrderedList::Remove(std::span<Node* const> nodes, Reclaimer& reclaimer) {
@@ -238,7 +308,10 @@ size_t OrderedList::TakeOut(Block* block, std::span<Node* const> nodes) {
       ++taken;
       continue;
     }
-    if (kept != i) block->set_node(kept, node);
+    if (kept != i) {
+      block->set_node(kept, node);
+      block->heads[kept] = block->heads[i];
+    }
     ++kept;
   }
   CHECK(taken > 0);  // else a node is not in the list, or they are not in order
@@ -250,7 +323,8 @@ void OrderedList::TakeOverNext(Block* block, Reclaimer& reclaimer) {
   const uint32_t count = block->count.load(std::memory_order_relaxed);
   if (count >= kEntriesMerged) return;
   // Only a split of this block, or the next one's unlinking under its own latch, can change this.
-  Block* next = block->next0.load(std::memory_order_acquire);
+  Tower* next_tower = block->tower->next(0).load(std::memory_order_acquire);
+  Block* next = next_tower == nullptr ? nullptr : next_tower->block;
   if (next == nullptr || count + next->count.load(std::memory_order_relaxed) > kEntriesMerged)
     return;
 #ifndef FLUXKV_PLANT_LIST_MERGE_UNLATCHED
@@ -258,20 +332,25 @@ void OrderedList::TakeOverNext(Block* block, Reclaimer& reclaimer) {
 #endif
   const uint32_t more = next->count.load(std::memory_order_relaxed);
   if (count + more > kEntriesMerged) return Unlatch(next);
-  for (uint32_t i = 0; i < more; ++i) block->set_node(count + i, next->node(i));
-  block->count.store(count + more, std::memory_order_release);
+  if (more > 0) {
+    std::array<Node*, kEntries> nodes;
+    for (uint32_t i = 0; i < more; ++i) nodes[i] = next->node(i);
+    Fill(block, count, std::span(nodes).first(more), std::span(next->heads).first(more),
+         next->shared);
+  }
   Unlink(next, reclaimer);
 }
 
 void OrderedList::Unlink(Block* block, Reclaimer& reclaimer) {
   {
     std::lock_guard lock(structure_mutex_);
-    std::array<Block*, kHeightMax> before;
-    Predecessors(block->low->key(), &before);
-    for (int level = static_cast<int>(block->height) - 1; level >= 0; --level) {
-      auto& link = before[static_cast<size_t>(level)]->next(level);
-      DCHECK(link.load(std::memory_order_relaxed) == block);
-      link.store(block->next(level).load(std::memory_order_relaxed), std::memory_order_release);
+    const Tower* tower = block->tower;
+    std::array<Tower*, kHeightMax> before;
+    Predecessors(tower->low(), &before);
+    for (size_t level = tower->height; level-- > 0;) {
+      auto& link = before[level]->next(level);
+      DCHECK(link.load(std::memory_order_relaxed) == tower);
+      link.store(tower->next(level).load(std::memory_order_relaxed), std::memory_order_release);
     }
     bytes_.fetch_sub(BlockBytes(*block), std::memory_order_relaxed);
   }
@@ -283,18 +362,18 @@ void OrderedList::Unlink(Block* block, Reclaimer& reclaimer) {
   reclaimer.Retire(block, BlockBytes(*block), [](void* p) { DeleteBlock(static_cast<Block*>(p)); });
 }
 
-bool OrderedList::TryRead(const Block* block, Page* page) {
+bool OrderedList::TryRead(const Block* block, Page* page) const {
   const uint64_t version = block->version.load(std::memory_order_acquire);
   if ((version & (kLatched | kDead)) != 0) return false;
   const size_t count = block->count.load(std::memory_order_acquire);
   for (size_t i = 0; i < count; ++i) page->nodes[i] = block->node(i);
-  const Block* next = block->next0.load(std::memory_order_acquire);
+  const Tower* next = block->tower->next(0).load(std::memory_order_acquire);
   if (block->version.load(std::memory_order_acquire) != version) return false;
   page->count = count;
   page->last = next == nullptr;
-  if (next != nullptr) page->next = next->low->key();
-  page->first = block->low == nullptr;
-  if (block->low != nullptr) page->low = block->low->key();
+  if (next != nullptr) page->next = next->low();
+  page->first = block == head_;
+  page->low = block->tower->low();
   return true;
 }
 

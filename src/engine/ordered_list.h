@@ -3,11 +3,17 @@
 // and scans cheap), with one difference: towers stand on blocks, not on keys, so an insert touches
 // one block and links a tower only when that block splits.
 //
-// A block holds up to kEntries nodes in key order. Its low bound is fixed when it is made;
-// its range reaches to the next block's low bound. The head has no low bound and is never removed.
+// A block holds up to kEntries nodes in key order. Its tower has its low bound, which is fixed when
+// it is made, and the links; its range reaches to the next block's low bound. The head has no low
+// bound and is never removed. A descent reads towers alone, each of which is a line or two.
+//
+// Beside each node the block has its key's head: the four bytes behind the prefix that all keys of
+// the block share, as a number (abbreviated keys after Graefe and Larson, "B-Tree Indexes and CPU
+// Caches", 2001). So the place of a key is found without a look at other keys, save those whose
+// heads are the same.
 //
 // L1. A node is in exactly one block, whose range holds its key, from Insert until Remove.
-// L2. low never changes. entries and count change under the block's latch
+// L2. The low bound never changes. entries, count, shared and heads change under the block's latch
 //     (its version is odd meanwhile).
 // L3. next pointers change under structure_mutex_; next of a block that splits, or takes over the
 //     entries of the next one, changes with its latch held as well, so that entries, count and
@@ -18,11 +24,13 @@
 // L5. A block is linked at level n only after every level below.
 // L6. A block that lost entries takes over those of the next one when they are few together: where
 //     keys come and go at random, blocks are some six tenths full.
+// L7. Low bound and keys of a block begin with the same `shared` bytes; heads[i] is HeadOf the
+//     i-th key. Only who holds the latch looks at them.
 // Latch order: block latch, then structure_mutex_. Who holds a block latch only tries for a second.
 //
 // Threads: Insert and Remove from any thread inside an epoch (the caller holds the key's latch);
 //          Seek, Read from any inside an epoch.
-// Owns:    blocks, not nodes.
+// Owns:    blocks and towers, not nodes.
 #pragma once
 
 #include <array>
@@ -45,13 +53,13 @@ class OrderedList {
  public:
   // Four blocks are a page: of many blocks that became few, those that are left hold few pages.
   static constexpr size_t kBlockBytes = 1024;
-  static constexpr size_t kEntries = (kBlockBytes - 40) / sizeof(NodeRef);
+  static constexpr size_t kEntries = (kBlockBytes - 24) / (sizeof(NodeRef) + sizeof(uint32_t));
   // An appended block leaves a little room, so that the first inserts do not split every block.
   static constexpr uint32_t kEntriesAppended = kEntries * 9 / 10;
   // Two neighbours with so many together become one, which has room for some inserts.
   static constexpr uint32_t kEntriesMerged = kEntries * 15 / 16;
   static constexpr int kHeightMax = 12;
-  static constexpr uint64_t kTowerOdds = 8;  // one block in so many reaches the next level
+  static constexpr uint64_t kTowerOdds = 4;  // one block in so many reaches the next level
 
   OrderedList();
   ~OrderedList();  // Requires: nobody is inside an epoch with a pointer into it
@@ -87,23 +95,34 @@ class OrderedList {
   class Appender;
 
  private:
-  struct Low {  // a block's low bound, allocated with its bytes behind it
-    uint32_t size;
-    std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), size}; }
+  struct Block;
+  struct Tower {  // the links of its levels and the low bound are behind it
+    Block* const block;
+    const uint32_t height;
+    const uint32_t low_bytes;
+
+    std::atomic<Tower*>& next(size_t level) {
+      return reinterpret_cast<std::atomic<Tower*>*>(this + 1)[level];
+    }
+    const std::atomic<Tower*>& next(size_t level) const {
+      return const_cast<Tower*>(this)->next(level);
+    }
+    std::string_view low() const {  // of the head: empty
+      return {reinterpret_cast<const char*>(this + 1) + height * sizeof(std::atomic<Tower*>),
+              low_bytes};
+    }
+    size_t bytes() const {
+      return sizeof(Tower) + height * sizeof(std::atomic<Tower*>) + low_bytes;
+    }
   };
   struct Block : InPlaceArena {
     std::atomic<uint64_t> version{0};  // kLatched, kDead, then a counter
-    const Low* low = nullptr;          // null: the head
+    Tower* tower = nullptr;            // never changes
     std::atomic<uint32_t> count{0};
-    uint32_t height = 1;
-    std::atomic<Block*> next0{nullptr};
-    std::atomic<Block*>* tower = nullptr;  // next pointers of levels 1 to height-1
+    uint32_t shared = 0;  // L7, as heads
     std::atomic<NodeRef> entries[kEntries] = {};
+    uint32_t heads[kEntries] = {};
 
-    std::atomic<Block*>& next(int level) { return level == 0 ? next0 : tower[level - 1]; }
-    const std::atomic<Block*>& next(int level) const {
-      return level == 0 ? next0 : tower[level - 1];
-    }
     Node* node(size_t at) const { return entries[at].load(std::memory_order_acquire).node(); }
     void set_node(size_t at, const Node* node) {
       entries[at].store(NodeRef(node), std::memory_order_release);
@@ -112,19 +131,31 @@ class OrderedList {
   static_assert(sizeof(Block) == kBlockBytes);
   static constexpr uint64_t kLatched = 1, kDead = 2, kVersionStep = 4;
 
+  // The number that the first bytes behind `shared` are, big-endian; those that are missing count
+  // as 0. Of keys that have the same `shared` bytes, the one with the smaller head is the smaller.
+  static uint32_t HeadOf(std::string_view key, size_t shared);
+  static uint32_t SharedBytes(std::string_view a, std::string_view b);
+  static void MakeHeads(Block* block, uint32_t shared);
+  // Puts nodes behind the first `at` ones, which are all that stay. `heads` are theirs behind as
+  // many bytes as `shared` says, all of which those of this block have if they share so many.
+  static void Fill(Block* block, size_t at, std::span<Node* const> nodes,
+                   std::span<const uint32_t> heads, uint32_t shared);
+  // How many keys of the block are below this one. Requires: L7 holds with this key as well.
+  static size_t PositionOf(const Block& block, std::string_view key);
+
   // The last block whose low bound is <= key, as the towers tell; it may be dead.
   Block* Descend(std::string_view key) const;
   // The last block whose low bound is < key, of all if it is nullopt; it may be dead.
   Block* DescendBelow(std::optional<std::string_view> key) const;
-  // The last block at each level whose low bound is < key. Requires: structure_mutex_ held.
-  void Predecessors(std::string_view key, std::array<Block*, kHeightMax>* out) const;
+  // The last tower at each level whose low bound is < key. Requires: structure_mutex_ held.
+  void Predecessors(std::string_view key, std::array<Tower*, kHeightMax>* out) const;
   // The block for `key`, latched and alive.
   Block* LatchFor(std::string_view key);
   static bool TryLatch(Block* block);     // false if dead
   static bool TryLatchNow(Block* block);  // false if dead or latched
   static void Unlatch(Block* block, bool dead = false);
   // A copy of the block; false when it was not of one moment, or the block is dead.
-  static bool TryRead(const Block* block, Page* page);
+  bool TryRead(const Block* block, Page* page) const;
   // Takes out of a latched block those of the first nodes that it holds; how many they are.
   static size_t TakeOut(Block* block, std::span<Node* const> nodes);
   // L6. Requires: the block is latched.
@@ -140,23 +171,28 @@ class OrderedList {
   // Deletes all blocks but the head.
   void DeleteBlocks();
 
-  Block* head_;
   mutable std::mutex structure_mutex_;
   uint64_t random_ = 0x853c49e6748fea9bULL;  // guarded by structure_mutex_
   std::atomic<size_t> bytes_{0};
+  Block* const head_;
 };
 
 // Requires: the list is empty, and nobody else uses it until the appender goes.
 class OrderedList::Appender {
  public:
   explicit Appender(OrderedList& list);
+  ~Appender() { EndBlock(); }
+  Appender(const Appender&) = delete;
+  Appender& operator=(const Appender&) = delete;
   // Requires: the key is above that of every node before it.
   void Append(Node* node);
 
  private:
+  void EndBlock();
+
   OrderedList& list_;
-  Block* block_;                         // the last one
-  std::array<Block*, kHeightMax> last_;  // the last one at each level
+  Block* block_;                         // the last one; its heads come when it ends
+  std::array<Tower*, kHeightMax> last_;  // the last one at each level
 };
 
 }  // namespace fluxkv::engine
