@@ -21,7 +21,7 @@ constexpr size_t Spacious(size_t entries) {
 
 HashIndex::HashIndex() {
   auto directory = std::make_unique<Directory>(0);
-  directory->segments[0].store(NewSegment(0, 0, 0), std::memory_order_relaxed);
+  directory->segments[0].store(SegmentRef(NewSegment(0, 0, 0)), std::memory_order_relaxed);
   directory_.store(directory.release(), std::memory_order_release);
 }
 
@@ -29,7 +29,7 @@ HashIndex::~HashIndex() {
   Directory* directory = directory_.load(std::memory_order_acquire);
   Segment* last = nullptr;
   for (auto& entry : directory->segments) {
-    Segment* segment = entry.load(std::memory_order_relaxed);
+    Segment* segment = entry.load(std::memory_order_relaxed).segment();
     if (segment != last) DeleteSegment(segment);
     last = segment;
   }
@@ -63,9 +63,9 @@ Node* HashIndex::Find(const Key& key) const {
   const uint16_t tag = TagOf(key.hash);
   Backoff backoff;
   for (;;) {
-    const Segment* segment = SegmentOf(key.hash);
-    const size_t home = segment->HomeOf(key.hash);
-    const Bucket* bucket = &segment->buckets()[home];
+    const SegmentRef segment = SegmentOf(key.hash);
+    const Bucket* home = segment.segment()->buckets() + segment.HomeOf(key.hash);
+    const Bucket* bucket = home;
     const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
     for (; bucket != end; ++bucket) {
       for (size_t slot = 0; slot < kSlots; ++slot) {
@@ -73,8 +73,7 @@ Node* HashIndex::Find(const Key& key) const {
         if (ref && ref.node()->key() == key.bytes) return ref.node();
       }
     }
-    if ((segment->buckets()[home].meta.load(std::memory_order_acquire) & kMoved) == 0)
-      return nullptr;  // H3
+    if ((home->meta.load(std::memory_order_acquire) & kMoved) == 0) return nullptr;  // H3
     backoff.Pause();
   }
 }
@@ -84,9 +83,9 @@ void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
   const size_t before = nodes->size();
   Backoff backoff;
   for (;;) {
-    const Segment* segment = SegmentOf(hash);
-    const size_t home = segment->HomeOf(hash);
-    const Bucket* bucket = &segment->buckets()[home];
+    const SegmentRef segment = SegmentOf(hash);
+    const Bucket* home = segment.segment()->buckets() + segment.HomeOf(hash);
+    const Bucket* bucket = home;
     const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
     for (; bucket != end; ++bucket) {
       for (size_t slot = 0; slot < kSlots; ++slot) {
@@ -94,28 +93,28 @@ void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
         if (ref && HashBytes(ref.node()->key()) == hash) nodes->push_back(ref.node());
       }
     }
-    if ((segment->buckets()[home].meta.load(std::memory_order_acquire) & kMoved) == 0)
-      return;  // H3
+    if ((home->meta.load(std::memory_order_acquire) & kMoved) == 0) return;  // H3
     nodes->resize(before);
     backoff.Pause();
   }
 }
 
 void HashIndex::Prefetch(uint64_t hash) const {
-  const Segment* segment = SegmentOf(hash);
-  __builtin_prefetch(&segment->buckets()[segment->HomeOf(hash)]);
+  const SegmentRef segment = SegmentOf(hash);
+  __builtin_prefetch(segment.segment()->buckets() + segment.HomeOf(hash));
 }
 
 Node* HashIndex::PrefetchNode(uint64_t hash) const {
-  const Segment* segment = SegmentOf(hash);
+  const SegmentRef segment = SegmentOf(hash);
   const uint16_t tag = TagOf(hash);
-  const Bucket& bucket = segment->buckets()[segment->HomeOf(hash)];
+  const Bucket& bucket = segment.segment()->buckets()[segment.HomeOf(hash)];
   for (size_t slot = 0; slot < kSlots; ++slot) {
     const NodeRef ref = bucket.At(slot, tag);
     if (!ref) continue;
     __builtin_prefetch(ref.node());
     return ref.node();
   }
+  __builtin_prefetch(segment.segment());  // Insert latches it
   return nullptr;
 }
 
@@ -125,14 +124,14 @@ void HashIndex::Reserve(size_t entries) {
   Directory* old = directory_.load(std::memory_order_relaxed);
   if (depth <= old->depth) return;
   CHECK(old->depth == 0);
-  Segment* only = old->segments[0].load(std::memory_order_relaxed);
+  Segment* only = old->segments[0].load(std::memory_order_relaxed).segment();
   CHECK(only->entries == 0);
   bytes_.fetch_sub(AllocatedBytes(only->bytes()), std::memory_order_relaxed);
   DeleteSegment(only);
   delete old;
   auto* directory = new Directory(depth);
   for (size_t i = 0; i < directory->segments.size(); ++i)
-    directory->segments[i].store(NewSegment(depth, i, SizeFor(entries >> depth)),
+    directory->segments[i].store(SegmentRef(NewSegment(depth, i, SizeFor(entries >> depth))),
                                  std::memory_order_relaxed);
   bytes_.fetch_add((directory->segments.size() - 1) * sizeof(void*), std::memory_order_relaxed);
   directory_.store(directory, std::memory_order_release);
@@ -161,7 +160,7 @@ bool HashIndex::Place(Segment* segment, Node* node, uint64_t hash) {
 
 void HashIndex::Insert(Node* node, uint64_t hash, Reclaimer& reclaimer) {
   for (;;) {
-    Segment* segment = SegmentOf(hash);
+    Segment* segment = SegmentOf(hash).segment();
     segment->latch.Lock();
     bool done = false;
     if (!segment->moved) {
@@ -176,7 +175,7 @@ void HashIndex::Insert(Node* node, uint64_t hash, Reclaimer& reclaimer) {
 void HashIndex::Remove(Node* node, uint64_t hash) {
   const NodeRef wanted(node);
   for (;;) {
-    Segment* segment = SegmentOf(hash);
+    Segment* segment = SegmentOf(hash).segment();
     segment->latch.Lock();
     if (segment->moved) {
       segment->latch.Unlock();
@@ -276,7 +275,8 @@ void HashIndex::PublishSegment(Segment* segment, Reclaimer& reclaimer) {
   }
   const size_t span = size_t{1} << (directory->depth - segment->depth);
   for (size_t i = 0; i < span; ++i)
-    directory->segments[segment->prefix * span + i].store(segment, std::memory_order_release);
+    directory->segments[segment->prefix * span + i].store(SegmentRef(segment),
+                                                          std::memory_order_release);
 }
 
 bool HashIndex::CollectBucket(const Segment& segment, size_t home, uint64_t from,
@@ -307,7 +307,7 @@ uint64_t HashIndex::Collect(uint64_t from, size_t count, std::vector<Entry>* out
   uint64_t position = from << kShift;
   Backoff backoff;
   for (size_t buckets = 1;; ++buckets) {
-    const Segment* segment = SegmentOf(position);
+    const Segment* segment = SegmentOf(position).segment();
     const size_t home = segment->HomeOf(position);
 #ifdef FLUXKV_PLANT_PAGE_FROM_ITS_START
     const uint64_t at = from;

@@ -1,4 +1,5 @@
 // The hash index: from a key to its node with two cache misses, readers without latch or store.
+// (The directory is small, and its entries say what a look-up must know of a segment.)
 // Extendible hashing (Fagin et al., 1979) over segments of a bounded size, addressed by the hash's
 // high bits, so that position order is hash order (SCAN).
 //
@@ -35,6 +36,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/check.h"
 #include "base/memory.h"
 #include "engine/epoch.h"
 #include "engine/key.h"
@@ -98,7 +100,7 @@ class HashIndex {
     const Segment* last = nullptr;
     const Directory* directory = directory_.load(std::memory_order_acquire);
     for (const auto& entry : directory->segments) {
-      const Segment* segment = entry.load(std::memory_order_acquire);
+      const Segment* segment = entry.load(std::memory_order_acquire).segment();
       if (segment == last) continue;
       last = segment;
       for (const Bucket& bucket : segment->all_buckets()) {
@@ -132,6 +134,11 @@ class HashIndex {
   static constexpr int kPlaceBits = 20;
   static constexpr int kDepthMax = kScanHashBits - kPlaceBits;
 
+  // Rises with the hash.
+  static size_t HomeOf(uint64_t hash, int depth, size_t homes) {
+    return ((hash << depth) >> (64 - kPlaceBits)) * homes >> kPlaceBits;
+  }
+
   struct alignas(limits::kCacheLineBytes) Segment {  // the buckets are behind it
     Latch latch;
     bool moved = false;     // under latch
@@ -151,24 +158,46 @@ class HashIndex {
     const Bucket* buckets() const { return reinterpret_cast<const Bucket*>(this + 1); }
     std::span<Bucket> all_buckets() { return {buckets(), homes + kSpillBuckets}; }
     std::span<const Bucket> all_buckets() const { return {buckets(), homes + kSpillBuckets}; }
-    // Rises with the hash.
-    size_t HomeOf(uint64_t hash) const {
-      return ((hash << depth) >> (64 - kPlaceBits)) * homes >> kPlaceBits;
-    }
+    size_t HomeOf(uint64_t hash) const { return HashIndex::HomeOf(hash, depth, homes); }
     // The lowest hash whose home is behind this one; 0 behind the last hash of all.
     uint64_t HashBehind(size_t home) const;
   };
   static_assert(sizeof(Segment) == limits::kCacheLineBytes);
+  // A segment's address, with its size in bits that alignment leaves and its depth in bits that no
+  // address has: a look-up does not read the segment's header.
+  class SegmentRef {
+   public:
+    SegmentRef() = default;
+    explicit SegmentRef(Segment* segment)
+        : bits_(reinterpret_cast<uintptr_t>(segment) | segment->size |
+                static_cast<uint64_t>(segment->depth) << kDepthAt) {
+      DCHECK(this->segment() == segment);
+    }
+    Segment* segment() const {
+      return reinterpret_cast<Segment*>(bits_ & ((uint64_t{1} << kDepthAt) - 1) & ~kSizeMask);
+    }
+    size_t HomeOf(uint64_t hash) const {
+      return HashIndex::HomeOf(hash, static_cast<int>(bits_ >> kDepthAt),
+                               HomeBuckets(bits_ & kSizeMask));
+    }
+
+   private:
+    static constexpr int kDepthAt = 58;
+    static constexpr uint64_t kSizeMask = 3;
+    static_assert(kSizeMax <= kSizeMask && kDepthMax < 1 << (64 - kDepthAt));
+    uint64_t bits_ = 0;
+  };
+  static_assert(std::atomic<SegmentRef>::is_always_lock_free);
   struct Directory {
     int depth;
-    std::vector<std::atomic<Segment*>> segments;
+    std::vector<std::atomic<SegmentRef>> segments;
     explicit Directory(int d) : depth(d), segments(size_t{1} << d) {}
   };
 
   static uint16_t TagOf(uint64_t hash) { return static_cast<uint16_t>(hash); }
   static size_t HighBits(uint64_t hash, int bits) { return bits == 0 ? 0 : hash >> (64 - bits); }
 
-  Segment* SegmentOf(uint64_t hash) const {
+  SegmentRef SegmentOf(uint64_t hash) const {
     const Directory* directory = directory_.load(std::memory_order_acquire);
     return directory->segments[HighBits(hash, directory->depth)].load(std::memory_order_acquire);
   }

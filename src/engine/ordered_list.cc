@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/byte_order.h"
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "base/memory.h"
+#include "base/prefetch.h"
 #include "engine/latch.h"
 
 namespace fluxkv::engine {
@@ -146,7 +149,7 @@ size_t OrderedList::PositionOf(const Block& block, std::string_view key) {
   const auto* begin = block.entries + below;
   const auto* position = std::lower_bound(
       begin, begin + same, key, [](const std::atomic<NodeRef>& a, std::string_view k) {
-        return a.load(std::memory_order_relaxed).node()->key() < k;
+        return BytesLess(a.load(std::memory_order_relaxed).node()->key(), k);
       });
   return static_cast<size_t>(position - block.entries);
 }
@@ -160,7 +163,13 @@ OrderedList::Block* OrderedList::Descend(std::string_view key) const {
     for (;;) {
       const Tower* next = tower->next(level).load(std::memory_order_acquire);
       if (next == above) break;
-      if (next == nullptr || next->low() > key) {
+      // While the line of the next one comes, what is needed if it is behind the key.
+      if (level > 0) {
+        __builtin_prefetch(tower->next(level - 1).load(std::memory_order_relaxed));
+      } else {
+        __builtin_prefetch(tower->block);
+      }
+      if (next == nullptr || BytesLess(key, next->low())) {
         above = next;
         break;
       }
@@ -175,7 +184,7 @@ OrderedList::Block* OrderedList::DescendBelow(std::optional<std::string_view> ke
   for (size_t level = kHeightMax; level-- > 0;) {
     for (;;) {
       const Tower* next = tower->next(level).load(std::memory_order_acquire);
-      if (next == nullptr || (key && next->low() >= *key)) break;
+      if (next == nullptr || (key && !BytesLess(next->low(), *key))) break;
       tower = next;
     }
   }
@@ -187,7 +196,7 @@ void OrderedList::Predecessors(std::string_view key, std::array<Tower*, kHeightM
   for (size_t level = kHeightMax; level-- > 0;) {
     for (;;) {
       Tower* next = tower->next(level).load(std::memory_order_acquire);
-      if (next == nullptr || next->low() >= key) break;
+      if (next == nullptr || !BytesLess(next->low(), key)) break;
       tower = next;
     }
     (*out)[level] = tower;
@@ -221,10 +230,12 @@ void OrderedList::Unlatch(Block* block, bool dead) {
 OrderedList::Block* OrderedList::LatchFor(std::string_view key) {
   for (;;) {
     Block* block = Descend(key);
+    for (size_t at = 0; at < sizeof(Block); at += limits::kCacheLineBytes)
+      PrefetchForWrite(reinterpret_cast<const char*>(block) + at);
     if (!TryLatch(block)) continue;  // L4
     // The range may have shrunk by a split since the descent.
     const Tower* next = block->tower->next(0).load(std::memory_order_acquire);
-    if (next == nullptr || next->low() > key) return block;
+    if (next == nullptr || BytesLess(key, next->low())) return block;
     Unlatch(block);
   }
 }
