@@ -165,6 +165,11 @@ HugeRange::Figures PlaceRangeFigures() {
   return PlaceHooks().range.figures();
 }
 
+void ReturnFreePages() {
+  static const std::string decay = "arena." + std::to_string(MALLCTL_ARENAS_ALL) + ".decay";
+  if (mallctl(decay.c_str(), nullptr, nullptr, nullptr, 0) != 0) std::abort();
+}
+
 void UseDataArena(size_t number) {
   static std::mutex mutex;
   static std::vector<unsigned> arenas;  // guarded by mutex

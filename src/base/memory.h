@@ -60,6 +60,15 @@ inline void Free(void* memory, size_t size) {
 #endif
 }
 
+// Gives pages back to the system that have been free for as long as the allocator is told to keep
+// them (dirty_decay_ms). Threads do so only while they allocate: what one freed last before it went
+// idle would stay. Any thread; some microseconds when there is nothing to give back.
+#ifdef FLUXKV_JEMALLOC
+void ReturnFreePages();
+#else
+inline void ReturnFreePages() {}
+#endif
+
 inline constexpr const char* kNoAddresses =
     "no 128 GiB of addresses for the keys: is there a limit (ulimit -v)?";
 

@@ -4,6 +4,8 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
 #include "base/vectors.h"
 #include "engine/store.h"
 
@@ -16,6 +18,7 @@ constexpr int64_t kIntervalMsDefault = 100;
 // Deadlines and garbage lie in inboxes for so long at the most: a key whose deadline came sooner
 // goes so much later.
 constexpr int64_t kTickMs = 25;
+constexpr int64_t kReturnEveryUs = 20'000;
 
 void FreeHistory(History* entry, FreedKeyspace* freed) {
   while (entry != nullptr) {
@@ -140,6 +143,10 @@ void Collector::Run() {
       Turn();
     }
     const int64_t wait_ms = WaitMs();
+    if (const int64_t now_us = MonotonicUs(); wait_ms > 0 && now_us >= return_next_us_) {
+      ReturnFreePages();
+      return_next_us_ = now_us + kReturnEveryUs;
+    }
     const Vacuumed given = Given();
     lock.lock();
     figures_.since_start = given;
