@@ -139,8 +139,8 @@ lint: deps-test  ## format, include arrows, headers compile alone, files named i
 format:          ## clang-format on every source file
 	clang-format -i $$(find include src tests bench examples -name '*.cc' -o -name '*.h')
 
-bench: deps-test ## side by side with Debian's redis-server; options in BENCH=
-	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server
+bench: deps-test ## beside redis-server, the floor and what other peers are installed; options in BENCH=
+	@$(MAKE) build/fluxkv build/bench/load build/bench/floor build/peers/redis-server
 	bench/sidebyside.py $(BENCH)
 
 bench-durability: deps-test ## what the log and snapshots cost, beside redis-server with fsync always
@@ -208,9 +208,10 @@ $(DIR)/libsupport.a: $(call object,$(SUPPORT))
 # service, is not needed.
 build/peers/redis-server:
 	@mkdir -p $(@D) && ln -sf /usr/bin/redis-check-rdb $@
-build/bench/load: bench/load.cc
+build/bench/floor: BENCH_LIBS := -luv -ljemalloc -lxxhash
+build/bench/load build/bench/floor: build/bench/%: bench/%.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CXXSTD) -O3 $(WARNINGS) $< -o $@
+	$(CXX) $(CXXSTD) -O3 $(WARNINGS) $< -o $@ $(BENCH_LIBS)
 build/bench/eviction_replay build/bench/engine: build/bench/%: $(call object,$(filter src/base/% src/engine/%,$(SRC))) $(DIR)/bench/%.o
 	@mkdir -p $(@D)
 	$(LINK)

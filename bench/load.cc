@@ -5,13 +5,16 @@
 //        [--requests 1000000] [--keys 1000000] [--value-bytes 64] [--zipf 0] [--seed 1]
 //
 // {key}: 12 digits, uniform or by Zipf's law over --keys; {new}: a number not used before in this
-// run; {value}: --value-bytes of 'x'. Several commands are separated by ' ; ' and together are one
-// request. Requests are encoded before the clock starts; replies are counted, not kept. One thread,
-// epoll. Prints one line:
+// run; {random}: the same as 16 hex digits in scrambled order, so that new keys do not come
+// sorted; {value}: --value-bytes of 'x'. Several commands are separated by ' ; ' and together are
+// one request. Requests are encoded before the clock starts, new ones beyond 256 MB as they are
+// sent; replies are counted, not kept. One thread, epoll. Prints one line:
 //   rps 123456.7 p50_ms 0.120 p99_ms 0.400 p999_ms 0.900 errors 0
 #include <algorithm>
 #include <chrono>
+#include <cinttypes>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -138,6 +141,7 @@ class Encoder {
       for (std::string word : command) {
         Replace(&word, "{key}", [this] { return Key(); });
         Replace(&word, "{new}", [this] { return std::to_string(next_new_++); });
+        Replace(&word, "{random}", [this] { return Scrambled(next_new_++); });
         Replace(&word, "{value}", [this] { return value_; });
         *out += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
       }
@@ -149,6 +153,15 @@ class Encoder {
   static void Replace(std::string* word, std::string_view what, Make make) {
     size_t at = word->find(what);
     if (at != std::string::npos) word->replace(at, what.size(), make());
+  }
+
+  // The finalizer of splitmix64: each number has its own result.
+  static std::string Scrambled(uint64_t number) {
+    number = (number ^ (number >> 30)) * 0xbf58476d1ce4e5b9;
+    number = (number ^ (number >> 27)) * 0x94d049bb133111eb;
+    char digits[24];
+    std::snprintf(digits, sizeof(digits), "%016" PRIx64, number ^ (number >> 31));
+    return digits;
   }
 
   std::string Key() {
@@ -171,6 +184,50 @@ class Encoder {
   size_t next_new_;
   std::vector<std::vector<std::string>> commands_;
   std::vector<double> cumulative_;
+};
+
+// Batches of --pipeline requests. They are encoded once and sent again and again, unless there is
+// something new in each of them.
+class Batches {
+ public:
+  Batches(const Options& options, size_t total)
+      : encoder_(options), pipeline_(options.Number("--pipeline")) {
+    const std::string& requests = options.text.at("--do");
+    unique_ = requests.find("{new}") != std::string::npos ||
+              requests.find("{random}") != std::string::npos;
+    size_t bytes = 0;
+    while (encoded_.size() < (unique_ ? total : std::min<size_t>(total, 40000)) &&
+           bytes < kEncodedMax) {
+      bytes += Encode(&encoded_.emplace_back());
+    }
+  }
+
+  size_t replies_per_batch() const { return pipeline_ * encoder_.replies_per_request(); }
+
+  // Holds until the next call.
+  std::string_view Next() {
+    size_t at = next_++;
+    if (!unique_) return encoded_[at % encoded_.size()];
+    if (at < encoded_.size()) return encoded_[at];
+    Encode(&late_);
+    return late_;
+  }
+
+ private:
+  static constexpr size_t kEncodedMax = size_t{256} << 20;
+
+  size_t Encode(std::string* batch) {
+    batch->clear();
+    for (size_t i = 0; i < pipeline_; ++i) encoder_.Append(batch);
+    return batch->size();
+  }
+
+  Encoder encoder_;
+  size_t pipeline_;
+  bool unique_;
+  std::vector<std::string> encoded_;
+  std::string late_;
+  size_t next_ = 0;
 };
 
 struct Connection {
@@ -203,15 +260,16 @@ void SendAll(int fd, std::string_view bytes) {
 
 // Sends the batches over all connections, one batch in flight on each; returns the milliseconds
 // each took.
-std::vector<float> Drive(const std::vector<std::string>& batches, size_t total,
-                         size_t replies_per_batch, std::vector<Connection>* connections) {
+std::vector<float> Drive(size_t total, Batches* batches, std::vector<Connection>* connections) {
   int poll_fd = epoll_create1(0);
   size_t issued = 0;
   auto issue = [&](Connection* connection) {
     if (issued == total) return;
-    connection->awaited = replies_per_batch;
+    ++issued;
+    std::string_view batch = batches->Next();
+    connection->awaited = batches->replies_per_batch();
     connection->sent = Clock::now();
-    SendAll(connection->fd, batches[issued++ % batches.size()]);
+    SendAll(connection->fd, batch);
   };
   for (Connection& connection : *connections) {
     epoll_event event{EPOLLIN, {.ptr = &connection}};
@@ -254,19 +312,13 @@ int main(int argc, char** argv) {
   size_t pipeline = options.Number("--pipeline");
   if (options.text["--do"].empty() || pipeline == 0 || options.Number("--keys") == 0)
     Die("--do is missing");
-  Encoder encoder(options);
   size_t total = std::max<size_t>(1, options.Number("--requests") / pipeline);
-  bool unique = options.text["--do"].find("{new}") != std::string::npos;
-  std::vector<std::string> batches(unique ? total : std::min<size_t>(total, 40000));
-  for (std::string& batch : batches) {
-    for (size_t i = 0; i < pipeline; ++i) encoder.Append(&batch);
-  }
+  Batches batches(options, total);
   std::vector<Connection> connections(options.Number("--connections"));
   for (Connection& connection : connections) connection.fd = Connect(options.Number("--port"));
 
   Clock::time_point start = Clock::now();
-  std::vector<float> took_ms =
-      Drive(batches, total, pipeline * encoder.replies_per_request(), &connections);
+  std::vector<float> took_ms = Drive(total, &batches, &connections);
   double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   std::sort(took_ms.begin(), took_ms.end());
   size_t errors = 0;
