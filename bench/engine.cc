@@ -1,18 +1,19 @@
 // The engine in process, without server and log:
 //
-//   build/bench/engine [scaling|shapes|bank] [SECONDS]
+//   build/bench/engine [scaling|shapes|bank] [SECONDS] [SHAPE]
 //
 // scaling: point reads and transfers by one thread and by two, and beside them a loop that shares
 // nothing: how much of what the machine gives a second thread each of them gets (1.00: all of it).
 //
-// shapes: 100,000 keys; reads, inserts, overwrites, eight reads to two inserts, by 1 to 32 threads:
-// operations a second.
+// shapes: 100,000 keys; reads, overwrites, eight reads to two inserts, inserts into fresh stores,
+// transactions that swap one pair, walks over prefixes, by 1 to 32 threads: operations a second.
 //
 // bank: 1000 accounts; transfers between two that look at a third, and audits of the whole
 // (READONLY): how many were aborted, and how many would have been by who checks at the end that
 // nothing read has changed.
 //
-// SECONDS (0.5) is how long each measurement takes; scaling takes the median of nine.
+// SECONDS (0.5) is how long each measurement takes; scaling takes the median of nine. SHAPE: how the
+// names of the shapes begin that are wanted.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -205,43 +206,126 @@ void Scaling(double seconds) {
   }
 }
 
-void Shapes(double seconds) {
+// Both read and both written, as BEGIN and COMMIT do it; only commits count.
+Work Swaps(Database& database, const std::vector<std::string>& keys, size_t thread) {
+  return [worker = std::make_shared<Worker>(database, thread + 1), &keys] {
+    const Key a(keys[0]), b(keys[1]);
+    Transaction txn(*worker->handle);
+    if (!txn.BeginSnapshot(Isolation::kSerializable, false)) std::abort();
+    Handle::Scope in_epoch(*worker->handle);
+    const int64_t x = NumberOf(txn.Get(kDb, a)), y = NumberOf(txn.Get(kDb, b));
+    txn.Put(kDb, a, NewValue(y));
+    txn.Put(kDb, b, NewValue(x));
+    return uint64_t{txn.Commit() ? 1U : 0U};
+  };
+}
+
+// Walks over all keys with a prefix that `each` of them have, at a snapshot each.
+Work PrefixScans(Database& database, const std::vector<std::string>& keys, size_t each,
+                 size_t thread) {
+  return [worker = std::make_shared<Worker>(database, thread + 1), &keys, each] {
+    const size_t digits = each == 100 ? 2 : 3;
+    const std::string& key = keys[worker->Below(keys.size())];
+    Transaction txn(*worker->handle);
+    if (!txn.BeginSnapshot(Isolation::kSerializable, true)) std::abort();
+    Handle::Scope in_epoch(*worker->handle);
+    size_t seen = 0;
+    txn.WalkInterval(kDb, KeyInterval::OfPrefix(key.substr(0, key.size() - digits)),
+                     Transaction::Direction::kUp, [&](std::string_view, const Version& version) {
+                       seen += version.payload().empty() ? 0 : 1;
+                       return true;
+                     });
+    if (seen != each) std::abort();
+    txn.Rollback();
+    return uint64_t{1};
+  };
+}
+
+// Inserts a second into stores that are fresh and have all keys in the end, which come in a
+// scattered order; the time between two stores does not count.
+double InsertRate(size_t threads, double seconds, const std::vector<std::string>& keys) {
+  using std::chrono::steady_clock;
+  double took = 0, done = 0;
+  while (took < seconds) {
+    Clock clock;
+    Database database({.databases = 1}, clock);
+    std::atomic<size_t> ready{0};
+    std::atomic<bool> begin{false};
+    std::vector<std::thread> running;
+    for (size_t t = 0; t < threads; ++t) {
+      running.emplace_back([&, t] {
+        Worker worker(database, t);
+        ++ready;
+        while (!begin) std::this_thread::yield();
+        for (size_t i = t; i < keys.size();) {
+          Handle::Scope in_epoch(*worker.handle);
+          for (size_t n = 0; n < kBatch && i < keys.size(); ++n, i += threads)
+            Put(worker, keys[i * 7919 % keys.size()], 1);
+        }
+      });
+    }
+    while (ready < threads) std::this_thread::yield();
+    const auto started = steady_clock::now();
+    begin = true;
+    for (std::thread& thread : running) thread.join();
+    took += std::chrono::duration<double>(steady_clock::now() - started).count();
+    done += static_cast<double>(keys.size());
+  }
+  return done / took;
+}
+
+// Reads and overwrites of keys that are there, or inserts of new ones, mixed.
+Work Mixed(Database& database, const std::vector<std::string>& keys, size_t reads_of_ten,
+           bool fresh, size_t thread) {
+  return [&, worker = std::make_shared<Worker>(database, thread + 1), thread, reads_of_ten, fresh,
+          next = uint64_t{0}]() mutable {
+    Handle::Scope in_epoch(*worker->handle);
+    for (size_t i = 0; i < kBatch; ++i) {
+      if (worker->Below(10) < reads_of_ten) {
+        Read(*worker, keys[worker->Below(keys.size())]);
+      } else if (fresh) {
+        char key[48];
+        std::snprintf(key, sizeof(key), "new:%02zu:%012llu", thread,
+                      static_cast<unsigned long long>(next++ * 7919 % 1'000'000'007));
+        Put(*worker, key, 1);
+      } else {
+        Put(*worker, keys[worker->Below(keys.size())], 1);
+      }
+    }
+    return uint64_t{kBatch};
+  };
+}
+
+void Shapes(double seconds, std::string_view only) {
   const std::vector<std::string> keys = NewKeys(100'000);
   std::printf("thousand operations a second of 100,000 keys, by threads\n%-24s", "");
   const size_t counts[] = {1, 2, 4, 8, 16, 32};
   for (const size_t threads : counts) std::printf("%8zu", threads);
-  struct Shape {
-    const char* name;
-    size_t reads_of_ten;
-    bool fresh;
+  using Make = std::function<Work(Database&, size_t)>;
+  const std::pair<const char*, Make> shapes[] = {
+      {"reads", [&](Database& d, size_t t) { return Mixed(d, keys, 10, false, t); }},
+      {"overwrites", [&](Database& d, size_t t) { return Mixed(d, keys, 0, false, t); }},
+      {"8 reads to 2 inserts", [&](Database& d, size_t t) { return Mixed(d, keys, 8, true, t); }},
+      {"inserts, fresh stores", {}},
+      {"swaps of one pair", [&](Database& d, size_t t) { return Swaps(d, keys, t); }},
+      {"prefixes of 100 keys", [&](Database& d, size_t t) { return PrefixScans(d, keys, 100, t); }},
+      {"prefixes of 1000 keys",
+       [&](Database& d, size_t t) { return PrefixScans(d, keys, 1000, t); }},
   };
-  for (const Shape& shape : {Shape{"reads", 10, false}, Shape{"overwrites", 0, false},
-                             Shape{"8 reads to 2 inserts", 8, true}, Shape{"inserts", 0, true}}) {
-    std::printf("\n%-24s", shape.name);
+  for (const auto& [name, make] : shapes) {
+    if (!std::string_view(name).starts_with(only)) continue;
+    std::printf("\n%-24s", name);
     for (const size_t threads : counts) {
-      Clock clock;
-      Database database({.databases = 1}, clock);
-      if (shape.reads_of_ten > 0 || !shape.fresh) Fill(database, keys, 0);
-      const double rate = Rate(threads, seconds, [&](size_t thread) -> Work {
-        return [&, worker = std::make_shared<Worker>(database, thread + 1), thread,
-                next = uint64_t{0}]() mutable {
-          Handle::Scope in_epoch(*worker->handle);
-          for (size_t i = 0; i < kBatch; ++i) {
-            if (worker->Below(10) < shape.reads_of_ten) {
-              Read(*worker, keys[worker->Below(keys.size())]);
-            } else if (shape.fresh) {
-              char key[48];
-              std::snprintf(key, sizeof(key), "new:%02zu:%012llu", thread,
-                            static_cast<unsigned long long>(next++ * 7919 % 1'000'000'007));
-              Put(*worker, key, 1);
-            } else {
-              Put(*worker, keys[worker->Below(keys.size())], 1);
-            }
-          }
-          return uint64_t{kBatch};
-        };
-      });
-      std::printf("%8.0f", rate / 1000);
+      double rate;
+      if (make == nullptr) {
+        rate = InsertRate(threads, seconds, keys);
+      } else {
+        Clock clock;
+        Database database({.databases = 1}, clock);
+        Fill(database, keys, 0);
+        rate = Rate(threads, seconds, [&](size_t thread) { return make(database, thread); });
+      }
+      std::printf(rate < 1e6 ? "%8.1f" : "%8.0f", rate / 1000);
       std::fflush(stdout);
     }
   }
@@ -336,11 +420,11 @@ int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const double seconds = argc > 2 ? std::atof(argv[2]) : 0.5;
   if (seconds <= 0 || (!what.empty() && what != "scaling" && what != "shapes" && what != "bank")) {
-    std::fprintf(stderr, "usage: engine [scaling|shapes|bank] [SECONDS]\n");
+    std::fprintf(stderr, "usage: engine [scaling|shapes|bank] [SECONDS] [SHAPE]\n");
     return 2;
   }
   if (what.empty() || what == "scaling") fluxkv::engine::Scaling(seconds);
-  if (what.empty() || what == "shapes") fluxkv::engine::Shapes(seconds);
+  if (what.empty() || what == "shapes") fluxkv::engine::Shapes(seconds, argc > 3 ? argv[3] : "");
   if (what.empty() || what == "bank") fluxkv::engine::Bank(seconds * 10);
   return 0;
 }
