@@ -165,17 +165,41 @@ HugeRange::Figures PlaceRangeFigures() {
   return PlaceHooks().range.figures();
 }
 
+namespace {
+
+// Arenas for versions, by the number that UseDataArena is given. Never destroyed: threads may run
+// until the process is gone.
+struct DataArenas {
+  std::mutex mutex;
+  std::vector<unsigned> arenas;  // guarded by mutex
+
+  static DataArenas& All() {
+    static auto* const all = new DataArenas;
+    return *all;
+  }
+};
+
+void Decay(unsigned arena) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "arena.%u.decay", arena);
+  mallctl(name, nullptr, nullptr, nullptr, 0);  // it is no harm if it does not
+}
+
+}  // namespace
+
 void ReturnFreePages() {
-  static const std::string decay = "arena." + std::to_string(MALLCTL_ARENAS_ALL) + ".decay";
-  if (mallctl(decay.c_str(), nullptr, nullptr, nullptr, 0) != 0) std::abort();
+  Decay(NodeArena());
+  Decay(PlaceArena());
+  DataArenas& data = DataArenas::All();
+  const std::lock_guard lock(data.mutex);
+  for (const unsigned arena : data.arenas) Decay(arena);
 }
 
 void UseDataArena(size_t number) {
-  static std::mutex mutex;
-  static std::vector<unsigned> arenas;  // guarded by mutex
-  const std::lock_guard lock(mutex);
-  while (arenas.size() <= number) arenas.push_back(NewArena());
-  unsigned arena = arenas[number];
+  DataArenas& data = DataArenas::All();
+  const std::lock_guard lock(data.mutex);
+  while (data.arenas.size() <= number) data.arenas.push_back(NewArena());
+  unsigned arena = data.arenas[number];
   if (mallctl("thread.arena", nullptr, nullptr, &arena, sizeof(arena)) != 0) std::abort();
 }
 

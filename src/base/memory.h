@@ -60,9 +60,10 @@ inline void Free(void* memory, size_t size) {
 #endif
 }
 
-// Gives pages back to the system that have been free for as long as the allocator is told to keep
-// them (dirty_decay_ms). Threads do so only while they allocate: what one freed last before it went
-// idle would stay. Any thread; some microseconds when there is nothing to give back.
+// Gives pages of keys, values, index and list back to the system that have been free for as long as
+// the allocator is told to keep them (dirty_decay_ms). Threads do so only while they allocate: what
+// was freed last before they went idle would stay. Any thread; some microseconds an arena when
+// there is nothing to give back.
 #ifdef FLUXKV_JEMALLOC
 void ReturnFreePages();
 #else

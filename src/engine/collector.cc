@@ -18,7 +18,7 @@ constexpr int64_t kIntervalMsDefault = 100;
 // Deadlines and garbage lie in inboxes for so long at the most: a key whose deadline came sooner
 // goes so much later.
 constexpr int64_t kTickMs = 25;
-constexpr int64_t kReturnEveryUs = 20'000;
+constexpr int64_t kReturnEveryUs = 100'000;
 
 void FreeHistory(History* entry, FreedKeyspace* freed) {
   while (entry != nullptr) {
@@ -142,11 +142,11 @@ void Collector::Run() {
     } else {
       Turn();
     }
-    const int64_t wait_ms = WaitMs();
-    if (const int64_t now_us = MonotonicUs(); wait_ms > 0 && now_us >= return_next_us_) {
+    if (const int64_t now_us = MonotonicUs(); now_us >= return_next_us_) {
       ReturnFreePages();
       return_next_us_ = now_us + kReturnEveryUs;
     }
+    const int64_t wait_ms = WaitMs();
     const Vacuumed given = Given();
     lock.lock();
     figures_.since_start = given;

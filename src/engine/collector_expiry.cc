@@ -55,7 +55,7 @@ Keyspace* Collector::LatchBatch(uint32_t db, std::span<const Deadlines::Entry> b
   for (const auto& e : batch) handle_->PrefetchIndex(db, e.hash);
   nodes_.clear();
   for (const auto& e : batch) {
-    const Node* node = handle_->PrefetchNode(db, e.hash);
+    const Node* node = handle_->PrefetchNode(db, e.hash, /*for_write=*/false);
     nodes_.push_back(const_cast<Node*>(node));
   }
   for (const Node* node : nodes_) Handle::PrefetchVersion(node);

@@ -48,8 +48,8 @@ void Handle::PrefetchIndex(uint32_t db, uint64_t hash) const {
   store_.Root(db)->keyspace->index.Prefetch(hash);
 }
 
-const Node* Handle::PrefetchNode(uint32_t db, uint64_t hash) const {
-  return store_.Root(db)->keyspace->index.PrefetchNode(hash);
+const Node* Handle::PrefetchNode(uint32_t db, uint64_t hash, bool for_write) const {
+  return store_.Root(db)->keyspace->index.PrefetchNode(hash, for_write);
 }
 
 void Handle::PrefetchVersion(const Node* node) {

@@ -86,7 +86,7 @@ class Handle {
   // Bring the cache lines that a command on this key will need, in steps with other keys' steps in
   // between; hints only.
   void PrefetchIndex(uint32_t db, uint64_t hash) const;
-  const Node* PrefetchNode(uint32_t db, uint64_t hash) const;
+  const Node* PrefetchNode(uint32_t db, uint64_t hash, bool for_write) const;
   static void PrefetchVersion(const Node* node);
 
   class Scope {

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/prefetch.h"
 
 namespace fluxkv::engine {
 
@@ -104,7 +105,7 @@ void HashIndex::Prefetch(uint64_t hash) const {
   __builtin_prefetch(segment.segment()->buckets() + segment.HomeOf(hash));
 }
 
-Node* HashIndex::PrefetchNode(uint64_t hash) const {
+Node* HashIndex::PrefetchNode(uint64_t hash, bool for_write) const {
   const SegmentRef segment = SegmentOf(hash);
   const uint16_t tag = TagOf(hash);
   const Bucket& bucket = segment.segment()->buckets()[segment.HomeOf(hash)];
@@ -114,7 +115,7 @@ Node* HashIndex::PrefetchNode(uint64_t hash) const {
     __builtin_prefetch(ref.node());
     return ref.node();
   }
-  __builtin_prefetch(segment.segment());  // Insert latches it
+  if (for_write) PrefetchForWrite(segment.segment());  // Insert latches it
   return nullptr;
 }
 
@@ -133,7 +134,8 @@ void HashIndex::Reserve(size_t entries) {
   for (size_t i = 0; i < directory->segments.size(); ++i)
     directory->segments[i].store(SegmentRef(NewSegment(depth, i, SizeFor(entries >> depth))),
                                  std::memory_order_relaxed);
-  bytes_.fetch_add((directory->segments.size() - 1) * sizeof(void*), std::memory_order_relaxed);
+  bytes_.fetch_add((directory->segments.size() - 1) * sizeof(SegmentRef),
+                   std::memory_order_relaxed);
   directory_.store(directory, std::memory_order_release);
 }
 
@@ -268,7 +270,7 @@ void HashIndex::PublishSegment(Segment* segment, Reclaimer& reclaimer) {
                                  std::memory_order_relaxed);
     }
     directory_.store(doubled, std::memory_order_release);
-    const size_t old_bytes = directory->segments.size() * sizeof(void*);
+    const size_t old_bytes = directory->segments.size() * sizeof(SegmentRef);
     reclaimer.Retire(directory, old_bytes, [](void* p) { delete static_cast<Directory*>(p); });
     bytes_.fetch_add(old_bytes, std::memory_order_relaxed);
     directory = doubled;

@@ -83,8 +83,8 @@ class HashIndex {
   // Asks for the cache line that Find will look at first.
   void Prefetch(uint64_t hash) const;
   // The node that Find would most likely return, from the tag alone; asks for its line. May be null
-  // or another key's.
-  Node* PrefetchNode(uint64_t hash) const;
+  // or another key's. `for_write`: if there is none, asks for what Insert needs.
+  Node* PrefetchNode(uint64_t hash, bool for_write) const;
 
   // All nodes whose ScanHash is in [from, next), in that order, bucket by bucket until there are at
   // least `count` or many buckets were empty; returns next, 0 when the end was reached.

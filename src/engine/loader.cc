@@ -14,22 +14,34 @@ namespace {
 // New nodes are put into a list one by one if they are fewer than one in so many of all.
 constexpr size_t kRebuildShare = 16;
 constexpr size_t kRemovedTogether = 1024;  // nodes
+// Each place in the index is a line of memory that no cache has: so many are asked for together.
+constexpr size_t kIndexedTogether = 32;
 }  // namespace
 
 struct Loader::Part {
   explicit Part(uint64_t id) : keyspace(std::make_unique<Keyspace>(id)) {}
   ~Part() {
     appender.reset();
-    // Without its nodes in the list: the index has all of them.
-    if (keyspace != nullptr) DestroyKeyspace(keyspace.release());
+    if (keyspace == nullptr) return;
+    for (const Unindexed& u : unindexed) {
+      VersionDeleter()(u.node->head());
+      Node::Delete(u.node);
+    }
+    // Without its nodes in the list: the index has the rest of them.
+    DestroyKeyspace(keyspace.release());
   }
 
   std::unique_ptr<Keyspace> keyspace;
   std::optional<OrderedList::Appender> appender;
   std::string last_key;
-  std::vector<Node*> unlisted;   // nodes that are not in the list yet
-  std::vector<Node*> emptied;    // nodes that lost their version, once each (Node::kQueued)
-  std::vector<Node*> deadlines;  // nodes that ever had a deadline, once each (Node::kFiled)
+  struct Unindexed {
+    Node* node;
+    uint64_t hash;
+  };
+  std::vector<Unindexed> unindexed;  // nodes that are not in the index yet; they have a version
+  std::vector<Node*> unlisted;       // nodes that are not in the list yet
+  std::vector<Node*> emptied;        // nodes that lost their version, once each (Node::kQueued)
+  std::vector<Node*> deadlines;      // nodes that ever had a deadline, once each (Node::kFiled)
   bool expected = false;
   uint64_t appended = 0;  // nodes that are in the list
   int64_t keys = 0, keys_with_expiry = 0, bytes = 0;
@@ -108,10 +120,19 @@ Status Loader::Append(const Change& change, Stamp stamp) {
   Node* node = NewNode(part, change.key);
   if (node == nullptr) return NoRoom();
   SetHead(part, node, std::move(version));
-  part.keyspace->index.Insert(node, HashBytes(change.key), handle_.reclaimer());
+  const uint64_t hash = HashBytes(change.key);
+  part.keyspace->index.Prefetch(hash);
+  part.unindexed.push_back({node, hash});
+  if (part.unindexed.size() == kIndexedTogether) IndexAll(part);
   part.appender->Append(node);
   ++part.appended;
   return {};
+}
+
+void Loader::IndexAll(Part& part) {
+  for (const auto& [node, hash] : part.unindexed)
+    part.keyspace->index.Insert(node, hash, handle_.reclaimer());
+  part.unindexed.clear();
 }
 
 Node* Loader::NewNode(Part& part, std::string_view key) {
@@ -142,6 +163,7 @@ Status Loader::ApplyChange(const Change& change, Stamp stamp) {
   if (change.kind == ChangeKind::kRoots) return ApplyRoots(change.roots);
   if (change.db >= parts_.size()) return NoSuchDatabase(change.db);
   Part& part = *parts_[change.db];
+  IndexAll(part);
   if (change.kind == ChangeKind::kDeleteRange) {
     DeleteRange(part, change.interval());
     return {};
@@ -234,6 +256,7 @@ void Loader::Complete(Part& part, int64_t time_ms) {
 }
 
 void Loader::CompleteList(Part& part) {
+  IndexAll(part);
   part.appender.reset();
   std::vector<Node*>& unlisted = part.unlisted;
   const auto before = [](const Node* a, const Node* b) { return a->key() < b->key(); };

@@ -69,7 +69,9 @@ class Loader {
   // The version of a put, or null with a status.
   VersionPtr ValueOf(const Change& change, Stamp stamp, Status* status) const;
   void SetHead(Part& part, Node* node, VersionPtr version);
-  // Puts all nodes into the list.
+  // Puts the nodes that were appended last into the index.
+  void IndexAll(Part& part);
+  // Puts all nodes into the list, and into the index.
   void CompleteList(Part& part);
   void Complete(Part& part, int64_t time_ms);
 

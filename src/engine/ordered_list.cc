@@ -52,7 +52,7 @@ void OrderedList::Appender::Append(Node* node) {
   uint32_t count = block_->count.load(std::memory_order_relaxed);
   if (count == kEntriesAppended) {
     EndBlock();
-    block_ = list_.NewBlock(node->key(), list_.RandomHeight());
+    block_ = list_.NewBlock(node->key());
     for (size_t level = 0; level < block_->tower->height; ++level) {
       last_[level]->next(level).store(block_->tower, std::memory_order_release);
       last_[level] = block_->tower;
@@ -90,9 +90,8 @@ void OrderedList::DeleteBlock(Block* block) {
   delete block;
 }
 
-uint32_t OrderedList::RandomHeight() {
-  random_ = MixHash(random_, 1);
-  uint64_t bits = random_;
+uint32_t OrderedList::HeightFor(std::string_view low) {
+  uint64_t bits = MixHash(HashBytes(low), 1);
   uint32_t height = 1;
   while (height < kHeightMax && bits % kTowerOdds == 0) {
     ++height;
@@ -247,12 +246,15 @@ void OrderedList::Insert(Node* node, Reclaimer&) {
   Block* block = LatchFor(key);
   const uint32_t count = block->count.load(std::memory_order_relaxed);
 #ifndef FLUXKV_PLANT_LIST_STALE_HEADS
-  const uint32_t shared = SharedBytes(block->tower->low().substr(0, block->shared), key);
-  if (shared < block->shared) MakeHeads(block, shared);
+  const std::string_view shared = block->tower->low().substr(0, block->shared);
+  if (!key.starts_with(shared)) MakeHeads(block, SharedBytes(shared, key));
 #endif
   const size_t position = PositionOf(*block, key);
-  DCHECK(position == 0 || block->node(position - 1)->key() < key);
-  DCHECK(position == count || key < block->node(position)->key());
+  const auto is_of = [&](size_t i) {  // L7
+    return block->heads[i] == HeadOf(block->node(i)->key(), block->shared);
+  };
+  DCHECK(position == 0 || (block->node(position - 1)->key() < key && is_of(position - 1)));
+  DCHECK(position == count || (key < block->node(position)->key() && is_of(position)));
   if (count == kEntries) {
     SplitAndInsert(block, node, position);
   } else {
@@ -280,9 +282,12 @@ void OrderedList::SplitAndInsert(Block* block, Node* node, size_t position) {
   heads[position] = HeadOf(node->key(), block->shared);
   // Keys that come in ascending order leave full blocks behind; others are halved.
   const size_t keep = position == kEntries ? kEntries : (kEntries + 1) / 2;
+  const uint32_t shared = block->shared;
+  Block* right = NewBlock(all[keep]->key());
+  Fill(right, 0, std::span(all).subspan(keep), std::span(heads).subspan(keep), shared);
+  Fill(block, 0, std::span(all).first(keep), std::span(heads).first(keep), shared);
+
   std::lock_guard lock(structure_mutex_);
-  Block* right = NewBlock(all[keep]->key(), RandomHeight());
-  Fill(right, 0, std::span(all).subspan(keep), std::span(heads).subspan(keep), block->shared);
   std::array<Tower*, kHeightMax> before;
   Predecessors(right->tower->low(), &before);
   DCHECK(before[0] == block->tower);
@@ -292,8 +297,6 @@ void OrderedList::SplitAndInsert(Block* block, Node* node, size_t position) {
                                     std::memory_order_relaxed);
     link.store(right->tower, std::memory_order_release);
   }
-  if (keep < kEntries)
-    Fill(block, 0, std::span(all).first(keep), std::span(heads).first(keep), block->shared);
 }
 
 void OrderedList::Remove(std::span<Node* const> nodes, Reclaimer& reclaimer) {

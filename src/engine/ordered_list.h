@@ -25,7 +25,9 @@
 // L6. A block that lost entries takes over those of the next one when they are few together: where
 //     keys come and go at random, blocks are some six tenths full.
 // L7. Low bound and keys of a block begin with the same `shared` bytes; heads[i] is HeadOf the
-//     i-th key. Only who holds the latch looks at them.
+//     i-th key. Only who holds the latch looks at them. A key that shares less than the others
+//     makes all heads of its block anew, a look at each key; for a family of keys in order that
+//     happens as many times as their common prefix is long at most.
 // Latch order: block latch, then structure_mutex_. Who holds a block latch only tries for a second.
 //
 // Threads: Insert and Remove from any thread inside an epoch (the caller holds the key's latch);
@@ -136,8 +138,8 @@ class OrderedList {
   static uint32_t HeadOf(std::string_view key, size_t shared);
   static uint32_t SharedBytes(std::string_view a, std::string_view b);
   static void MakeHeads(Block* block, uint32_t shared);
-  // Puts nodes behind the first `at` ones, which are all that stay. `heads` are theirs behind as
-  // many bytes as `shared` says, all of which those of this block have if they share so many.
+  // The block gets these nodes behind the first `at` of its own, and keeps no others. `heads` are
+  // theirs, made with `shared`; they are made anew unless that is what the block shares with them.
   static void Fill(Block* block, size_t at, std::span<Node* const> nodes,
                    std::span<const uint32_t> heads, uint32_t shared);
   // How many keys of the block are below this one. Requires: L7 holds with this key as well.
@@ -164,15 +166,16 @@ class OrderedList {
   void Unlink(Block* block, Reclaimer& reclaimer);
   void SplitAndInsert(Block* block, Node* node, size_t position);
   Block* NewBlock(std::string_view low, uint32_t height);
+  Block* NewBlock(std::string_view low) { return NewBlock(low, HeightFor(low)); }
   static void DeleteBlock(Block* block);
   static size_t BlockBytes(const Block& block);
-  uint32_t RandomHeight();
+  // By the seeded hash, so nobody can choose keys that all get the same.
+  static uint32_t HeightFor(std::string_view low);
 
   // Deletes all blocks but the head.
   void DeleteBlocks();
 
   mutable std::mutex structure_mutex_;
-  uint64_t random_ = 0x853c49e6748fea9bULL;  // guarded by structure_mutex_
   std::atomic<size_t> bytes_{0};
   Block* const head_;
 };

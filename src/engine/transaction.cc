@@ -93,7 +93,9 @@ void Transaction::PrefetchToWrite(std::span<const LatchKey> keys) {
   }
   std::array<const Node*, kPrefetchMost> nodes;
   for (size_t i = 0; i < keys.size(); ++i) {
-    nodes[i] = is_database(keys[i].db) ? handle_.PrefetchNode(keys[i].db, keys[i].hash) : nullptr;
+    nodes[i] = is_database(keys[i].db)
+                   ? handle_.PrefetchNode(keys[i].db, keys[i].hash, /*for_write=*/false)
+                   : nullptr;
     PrefetchForWrite(nodes[i]);
   }
   for (size_t i = 0; i < keys.size(); ++i) Handle::PrefetchVersion(nodes[i]);

@@ -94,12 +94,15 @@ void Connection::Prefetch(size_t count) {
     if (row == nullptr || row->keys.first != 1) continue;
     if (row->scope != command::Scope::kRead && row->scope != command::Scope::kWrite) continue;
     request.has_key = true;
+    request.writes = row->scope == command::Scope::kWrite;
     request.key_hash = HashBytes(request.arguments[1]);
     handle.PrefetchIndex(session_.db, request.key_hash);
   }
   std::array<const engine::Node*, limits::kBatchCommandsMax> nodes;
   for (size_t i = 0; i < count; ++i) {
-    nodes[i] = batch[i].has_key ? handle.PrefetchNode(session_.db, batch[i].key_hash) : nullptr;
+    const EventLoop::Request& request = batch[i];
+    nodes[i] = request.has_key ? handle.PrefetchNode(session_.db, request.key_hash, request.writes)
+                               : nullptr;
   }
   for (size_t i = 0; i < count; ++i) {
     if (nodes[i] != nullptr) engine::Handle::PrefetchVersion(nodes[i]);
