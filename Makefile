@@ -69,7 +69,7 @@ EXAMPLES := $(patsubst examples/%.cc,build/examples/%,$(sort $(wildcard examples
 PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
 
-.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools plants lint format isolation library examples install uninstall bench bench-durability bench-memory bench-order bench-engine soak clean
+.PHONY: all help run deps-test server tests unit wire test sanitize fuzz fuzzers tools plants lint format isolation library examples install uninstall bench bench-latency bench-durability bench-memory bench-order bench-engine soak clean
 help:            ## this list
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
@@ -142,6 +142,10 @@ format:          ## clang-format on every source file
 bench: deps-test ## beside redis-server, the floor and what other peers are installed; options in BENCH=
 	@$(MAKE) build/fluxkv build/bench/load build/bench/floor build/peers/redis-server
 	bench/sidebyside.py $(BENCH)
+
+bench-latency: deps-test ## p99.9 at half of the peak beside redis-server, and the longest turns of a loop
+	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server
+	bench/latency.py $(BENCH)
 
 bench-durability: deps-test ## what the log and snapshots cost, beside redis-server with fsync always
 	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server

@@ -12,8 +12,8 @@
 // (READONLY): how many were aborted, and how many would have been by who checks at the end that
 // nothing read has changed.
 //
-// SECONDS (0.5) is how long each measurement takes; scaling takes the median of nine. SHAPE: how the
-// names of the shapes begin that are wanted.
+// SECONDS (0.5) is how long each measurement takes; scaling takes the median of nine. SHAPE: how
+// the names of the shapes begin that are wanted.
 #include <algorithm>
 #include <atomic>
 #include <chrono>

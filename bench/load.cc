@@ -2,13 +2,15 @@
 // so that the server is what is measured.
 //
 //   load --port P --do 'SET key:{key} {value}' [--connections 50] [--pipeline 16]
-//        [--requests 1000000] [--keys 1000000] [--value-bytes 64] [--zipf 0] [--seed 1]
+//        [--requests 1000000] [--keys 1000000] [--value-bytes 64] [--zipf 0] [--seed 1] [--rate 0]
 //
 // {key}: 12 digits, uniform or by Zipf's law over --keys; {new}: a number not used before in this
 // run; {random}: the same as 16 hex digits in scrambled order, so that new keys do not come
 // sorted; {value}: --value-bytes of 'x'. Several commands are separated by ' ; ' and together are
 // one request. Requests are encoded before the clock starts, new ones beyond 256 MB as they are
-// sent; replies are counted, not kept. One thread, epoll. Prints one line:
+// sent; replies are counted, not kept. --rate: so many requests a second are due, and what one
+// takes counts from then on, whether or not a connection was free for it; 0: each connection sends
+// again when it has its answer. One thread, epoll. Prints one line:
 //   rps 123456.7 p50_ms 0.120 p99_ms 0.400 p999_ms 0.900 errors 0
 #include <algorithm>
 #include <chrono>
@@ -18,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <random>
 #include <string>
@@ -40,7 +43,7 @@ struct Options {
       {"--connections", "50"},   {"--pipeline", "16"},
       {"--requests", "1000000"}, {"--keys", "1000000"},
       {"--value-bytes", "64"},   {"--zipf", "0"},
-      {"--seed", "1"},
+      {"--seed", "1"},           {"--rate", "0"},
   };
   size_t Number(const char* name) const {
     return std::strtoull(text.at(name).c_str(), nullptr, 10);
@@ -258,31 +261,59 @@ void SendAll(int fd, std::string_view bytes) {
   }
 }
 
+// When batches are due: at once, or at even distances.
+class Pace {
+ public:
+  explicit Pace(double batches_per_second)
+      : apart_(batches_per_second > 0 ? 1e9 / batches_per_second : 0) {}
+  Clock::time_point Due(size_t batch) const {
+    if (apart_ == 0) return Clock::now();
+    return start_ +
+           std::chrono::nanoseconds(static_cast<int64_t>(static_cast<double>(batch) * apart_));
+  }
+
+ private:
+  Clock::time_point start_ = Clock::now();
+  double apart_;  // ns
+};
+
 // Sends the batches over all connections, one batch in flight on each; returns the milliseconds
 // each took.
-std::vector<float> Drive(size_t total, Batches* batches, std::vector<Connection>* connections) {
+std::vector<float> Drive(size_t total, const Pace& pace, Batches* batches,
+                         std::vector<Connection>* connections) {
   int poll_fd = epoll_create1(0);
-  size_t issued = 0;
-  auto issue = [&](Connection* connection) {
-    if (issued == total) return;
-    ++issued;
-    std::string_view batch = batches->Next();
-    connection->awaited = batches->replies_per_batch();
-    connection->sent = Clock::now();
-    SendAll(connection->fd, batch);
-  };
+  std::deque<Connection*> idle;
   for (Connection& connection : *connections) {
     epoll_event event{EPOLLIN, {.ptr = &connection}};
     epoll_ctl(poll_fd, EPOLL_CTL_ADD, connection.fd, &event);
-    issue(&connection);
+    idle.push_back(&connection);
   }
+  constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(30);
+  size_t issued = 0;
+  // Sends what is due; returns how long nothing else will be.
+  auto issue = [&] {
+    while (!idle.empty() && issued < total) {
+      const Clock::time_point due = pace.Due(issued);
+      const std::chrono::nanoseconds wait = due - Clock::now();
+      if (wait.count() > 0) return wait;
+      Connection* connection = idle.front();
+      idle.pop_front();
+      ++issued;
+      connection->awaited = batches->replies_per_batch();
+      connection->sent = due;
+      SendAll(connection->fd, batches->Next());
+    }
+    return kPatience;
+  };
   std::vector<float> took_ms;
   took_ms.reserve(total);
   std::vector<char> buffer(1 << 18);
   epoll_event events[256];
   while (took_ms.size() < total) {
-    int ready = epoll_wait(poll_fd, events, 256, 30000);
-    if (ready <= 0) Die("no reply within 30 s");
+    const std::chrono::nanoseconds wait = issue();
+    const timespec timeout{wait.count() / 1'000'000'000, wait.count() % 1'000'000'000};
+    int ready = epoll_pwait2(poll_fd, events, 256, &timeout, nullptr);
+    if (ready < 0 || (ready == 0 && wait == kPatience)) Die("no reply within 30 s");
     for (int i = 0; i < ready; ++i) {
       auto* connection = static_cast<Connection*>(events[i].data.ptr);
       ssize_t got = recv(connection->fd, buffer.data(), buffer.size(), 0);
@@ -293,7 +324,8 @@ std::vector<float> Drive(size_t total, Batches* batches, std::vector<Connection>
       if (replies == 0 || connection->awaited > 0) continue;
       took_ms.push_back(
           std::chrono::duration<float, std::milli>(Clock::now() - connection->sent).count());
-      issue(connection);
+      idle.push_back(connection);
+      issue();
     }
   }
   close(poll_fd);
@@ -318,7 +350,8 @@ int main(int argc, char** argv) {
   for (Connection& connection : connections) connection.fd = Connect(options.Number("--port"));
 
   Clock::time_point start = Clock::now();
-  std::vector<float> took_ms = Drive(total, &batches, &connections);
+  const Pace pace(static_cast<double>(options.Number("--rate")) / static_cast<double>(pipeline));
+  std::vector<float> took_ms = Drive(total, pace, &batches, &connections);
   double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   std::sort(took_ms.begin(), took_ms.end());
   size_t errors = 0;

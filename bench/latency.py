@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""How long requests wait, and what holds a loop up:   bench/latency.py [options]
+(`make bench-latency BENCH='--only tail,grow'` builds what it needs.)
+
+  tail     50 connections ask for half of what redis-server answers at most: p99.9 of both, GET and SET; a request
+           counts from when it was due
+  grow     new keys in random order, from one to four million
+  value    a value of 100 MB is set, read, overwritten and deleted, beside GETs
+  delete   DELPREFIX of a million keys, beside GETs
+  expire   a million keys expire within a second, beside GETs
+  vacuum   every key overwritten while a READONLY transaction holds the old versions back, then it ends; beside GETs
+  evict    SETs of new keys at the memory limit
+
+Of all but the first, the longest turn of a loop in CPU time of its thread (with what it read and sent), from INFO, and
+all waits for latches together. The turn of `value` has the value's own bytes to copy, with every page of it new.
+"""
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+from sidebyside import GET, LOAD, ROOT, SET, Server, parser
+
+OTHERS = ["--connections", "8", "--pipeline", "1", "--do", GET]
+TURN_MS_MOST = 5.0
+
+
+def load(server, *options):
+    """The load generator as a process."""
+    return subprocess.Popen([LOAD, "--port", str(server.port), *map(str, options)], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def figures(process):
+    out, errors = process.communicate()
+    found = re.match(r"rps (\S+) p50_ms (\S+) p99_ms (\S+) p999_ms (\S+) errors (\d+)$", out.strip())
+    if not found:
+        sys.exit(f"the load failed: {out}{errors}")
+    return dict(zip(("rps", "p50", "p99", "p999"), map(float, found.groups())))
+
+
+def info(server, section):
+    text = server.ask(["INFO", section])[0][1]
+    return dict(re.findall(r"^(\w+):(\S+)", text, re.M))
+
+
+def tail(options):
+    servers = []
+    try:
+        servers.append(Server("redis", ["build/peers/redis-server", "--save", ""]))
+        servers.append(start(options))
+        for s in servers:
+            s.set_all(options.keys)
+        for name, do in (("GET", GET), ("SET", SET)):
+            common = ["--connections", 50, "--pipeline", 1, "--keys", options.keys, "--do", do]
+            peak = statistics.median(figures(load(servers[0], *common, "--requests", 200_000, "--seed", seed))["rps"]
+                                     for seed in range(1, 4))
+            rate = int(peak / 2)
+            paced = {s.name: [] for s in servers}
+            for seed in range(1, options.rounds + 1):
+                for s in servers:
+                    paced[s.name].append(figures(load(s, *common, "--requests", int(rate * 4 * options.scale), "--rate",
+                                                      rate, "--seed", seed))["p999"])
+            theirs, ours = (statistics.median(paced[s.name]) for s in servers)
+            print(f"{name}, {rate}/s: p99.9 redis {theirs:.2f} ms, fluxkv {ours:.2f} ms, ratio {ours / theirs:.2f}; rounds "
+                  + ", ".join(f"{a:.2f}/{b:.2f}" for a, b in zip(*paced.values())), flush=True)
+    finally:
+        for s in servers:
+            s.stop()
+
+
+def start(options, *words):
+    return Server("fluxkv", [options.ours, "--threads", str(options.threads), "--durability", "none", *words])
+
+
+def beside(server, work):
+    """The work, while others read."""
+    others = load(server, *OTHERS, "--requests", 10_000_000)
+    time.sleep(0.3)
+    work()
+    time.sleep(0.3)
+    others.kill()
+    others.communicate()
+
+
+def grow(server, options):
+    figures(load(server, "--requests", 3 * options.keys, "--do", "SET new:{random} {value}"))
+
+
+def value(server, options):
+    big = "x" * (100 << 20)
+
+    def work():
+        for command in (["SET", "big", big], ["GET", "big"], ["SET", "big", big], ["DEL", "big"]):
+            server.ask(command)
+    beside(server, work)
+
+
+def delete(server, options):
+    beside(server, lambda: server.ask(["DELPREFIX", "key:"], timeout=120))
+
+
+def expire(server, options):
+    def work():
+        at = int(time.time() * 1000) + 6000
+        for first in range(0, options.keys, 1000):
+            server.ask(*(["PEXPIREAT", f"key:{n:012d}", str(at + n % 1000)] for n in range(first, first + 1000)))
+        while int(info(server, "keyspace").get("db0", "keys=0").split("keys=")[1].split(",")[0]) > 0:
+            time.sleep(0.05)
+    beside(server, work)
+
+
+def vacuum(server, options):
+    def work():
+        with server.connect(timeout=60) as holder, holder.makefile("rb") as answers:
+            holder.sendall(b"BEGIN READONLY\r\nGET key:000000000000\r\n")
+            answers.readline()
+            answers.readline()
+            figures(load(server, "--requests", 2 * options.keys, "--do", SET))
+            holder.sendall(b"COMMIT\r\n")
+            answers.read(1)
+        server.ask(["VACUUM"], timeout=120)
+    beside(server, work)
+
+
+def evict(server, options):
+    used = int(info(server, "memory")["used_memory"])
+    server.ask(["CONFIG", "SET", "maxmemory", str(used)])
+    for policy in ("allkeys-lru", "allkeys-lfu", "allkeys-arc"):
+        server.ask(["CONFIG", "SET", "maxmemory-policy", policy])
+        time.sleep(0.5)
+        figures(load(server, "--requests", options.keys // 2, "--seed", len(policy), "--do", "SET new:{random} {value}"))
+
+
+def turns(options, what):
+    """Whether no turn took too long."""
+    server = start(options)
+    try:
+        server.set_all(options.keys)
+        time.sleep(0.3)
+        waited = int(info(server, "fluxkv")["latch_wait_usec"])
+        server.ask(["CONFIG", "RESETSTAT"])
+        TURNS[what](server, options)
+        now = info(server, "fluxkv")
+        turn, waits = int(now["longest_turn_usec"]) / 1000, (int(now["latch_wait_usec"]) - waited) / 1000
+        late = turn > TURN_MS_MOST
+        print(f"{what:8} longest turn {turn:.2f} ms, all waits for latches {waits:.2f} ms" + (": TOO LONG" if late else ""),
+              flush=True)
+        return not late
+    finally:
+        server.stop()
+
+
+TURNS = {"grow": grow, "value": value, "delete": delete, "expire": expire, "vacuum": vacuum, "evict": evict}
+
+
+def main():
+    names = ["tail", *TURNS]
+    options = parser(__doc__, ",".join(names), names).parse_args()
+    os.chdir(ROOT)
+    well = True
+    for what in options.only.split(","):
+        if what not in names:
+            sys.exit(f"there is no {what}: {' '.join(names)}")
+        well &= tail(options) is None if what == "tail" else turns(options, what)
+    sys.exit(0 if well else 1)
+
+
+if __name__ == "__main__":
+    main()
