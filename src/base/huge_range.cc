@@ -37,11 +37,34 @@ void* HugeRange::Allocate(void* wanted, size_t size, size_t alignment) {
   if (before >= kBytes || kBytes - before < size) return nullptr;
   if (mprotect(extent, size, PROT_READ | PROT_WRITE) != 0) return nullptr;
   used_.store(before + size);
+  newest_large_.store(large ? before : 0);
   if (large) {
     static_cast<void>(madvise(extent, size, MADV_HUGEPAGE));
     for (size_t i = 0; i < size / kBlockBytes; ++i) blocks_[before / kBlockBytes + i].large = true;
   }
   return extent;
+}
+
+void HugeRange::MakeReady() {
+#ifndef MADV_POPULATE_WRITE
+  constexpr int MADV_POPULATE_WRITE = 23;
+#endif
+  const std::unique_lock lock(ready_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return;
+  const size_t in_use = in_use_.load(std::memory_order_relaxed);
+  const size_t from = newest_large_.load(), end = used_.load();
+  if (in_use < kReadyFrom || from == 0) return;
+  constexpr size_t kMask = kBlockBytes - 1;
+  const size_t next = std::max({(in_use + kMask) & ~kMask, ready_, from});
+  const size_t ahead = std::min(in_use / kReadyShare, kReadyMost);
+  if (next >= in_use + std::max(ahead, kBlockBytes) || next + kBlockBytes > kBytes) return;
+  ready_ = next + kBlockBytes;  // whatever comes of it: once is enough
+  char* const block = AddressOf(next / kBlockBytes);
+  if (next + kBlockBytes > end) {  // the next extent will begin there
+    if (mprotect(block, kBlockBytes, PROT_READ | PROT_WRITE) != 0) return;
+    static_cast<void>(madvise(block, kBlockBytes, MADV_HUGEPAGE));
+  }
+  static_cast<void>(madvise(block, kBlockBytes, MADV_POPULATE_WRITE));
 }
 
 // Calls change(number of a block, first page of it, end) for each block that has some of the pages.

@@ -14,6 +14,11 @@
 // H3. What was given back reads as zeros when it is taken again. In a block that is off huge pages
 //     nothing that is missing is resident.
 // H4. Everywhere else huge pages are asked not to be used, whatever the system's default.
+// H5. Blocks a little above everything in use are made resident ahead of their use, by whoever
+// calls
+//     MakeReady: the kernel clears 2 MB where a huge page is first touched, which takes from a
+//     tenth of a millisecond to tens (in a guest whose host has to find the memory first), and no
+//     request should wait for that. An extent is used from below, and the next one lies behind it.
 //
 // Source: madvise(2), Linux's Documentation/admin-guide/mm/transhuge.rst (max_ptes_none).
 // Threads: any. Without huge pages in the kernel it is slower, and that is all. Pages are counted
@@ -41,6 +46,9 @@ class HugeRange {
   static constexpr uint32_t kMissingMost = 32, kMissingFew = 8;
   // Neighbours that differ are two mappings of the 65530 that a process can have.
   static constexpr size_t kBordersMost = 16384;
+  // Made ready is a share of what is in use, up to some blocks; nothing while that is little.
+  static constexpr size_t kReadyFrom = size_t{16} << 20, kReadyShare = 16;
+  static constexpr size_t kReadyMost = size_t{8} << 20;
 
   constexpr HugeRange() = default;
   HugeRange(const HugeRange&) = delete;
@@ -56,6 +64,17 @@ class HugeRange {
   // Whole pages of one extent. False: the kernel would not, nothing has changed.
   bool GiveBack(void* pages, size_t size);
   void Take(void* pages, size_t size);
+
+  // H5. The extent's first bytes, up to here, are in use from now on. Without a lock.
+  void NoteUsed(const void* end) {
+    const size_t at = reinterpret_cast<uintptr_t>(end) - begin_;
+    size_t seen = in_use_.load(std::memory_order_relaxed);
+    while (at > seen && !in_use_.compare_exchange_weak(seen, at, std::memory_order_relaxed)) {
+    }
+  }
+  // H5. Makes one block resident if it is time for that; little is done if it is not. A kernel that
+  // cannot (before 5.14) leaves it to the first touch.
+  void MakeReady();
 
   // Bytes that were not handed out yet. Without a lock.
   size_t left() const { return kBytes - used_.load(std::memory_order_relaxed); }
@@ -81,8 +100,12 @@ class HugeRange {
     return reinterpret_cast<char*>(begin_ + block * kBlockBytes);
   }
 
-  uintptr_t begin_ = 0;          // set by Reserve
-  std::atomic<size_t> used_{0};  // from the begin on; written with mutex_ held
+  uintptr_t begin_ = 0;                  // set by Reserve
+  std::atomic<size_t> used_{0};          // from the begin on; written with mutex_ held
+  std::atomic<size_t> in_use_{0};        // from the begin on: what was noted, at most
+  std::atomic<size_t> newest_large_{0};  // where the newest extent begins; 0: it is a small one
+  std::mutex ready_mutex_;
+  size_t ready_ = 0;  // up to here blocks were made resident; guarded by ready_mutex_
   mutable std::mutex mutex_;
   std::array<Block, kBytes / kBlockBytes> blocks_{};  // guarded by mutex_, as what follows
   Figures figures_;

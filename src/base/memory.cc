@@ -54,6 +54,13 @@ bool GiveBackPages(extent_hooks_t* hooks, void* extent, size_t, size_t offset, s
   return !RangeOf(hooks).GiveBack(static_cast<char*>(extent) + offset, length);
 }
 
+// The first part is about to be used. True would be a failure.
+bool SplitExtent(extent_hooks_t* hooks, void* extent, size_t, size_t first, size_t, bool,
+                 unsigned) {
+  RangeOf(hooks).NoteUsed(static_cast<char*>(extent) + first);
+  return false;
+}
+
 void Set(unsigned arena, const char* what, void* value, size_t size) {
   const std::string name = "arena." + std::to_string(arena) + "." + what;
   if (mallctl(name.c_str(), nullptr, nullptr, value, size) != 0) std::abort();
@@ -84,6 +91,7 @@ unsigned NewRangeArena(RangeHooks* hooks) {
   hooks->destroy = nullptr;
   hooks->commit = TakePages;
   hooks->decommit = GiveBackPages;
+  hooks->split = SplitExtent;
   wanted = hooks;
   Set(arena, "extent_hooks", &wanted, sizeof(wanted));
   return arena;
@@ -108,7 +116,13 @@ unsigned NodeArena() {
 }
 
 unsigned PlaceArena() {
-  static const unsigned arena = NewRangeArena(&PlaceHooks());
+  static const unsigned arena = [] {
+    const unsigned made = NewRangeArena(&PlaceHooks());
+    // What the index gives up where it grows, it soon takes again somewhere else.
+    ssize_t decay_ms = 500;
+    Set(made, "dirty_decay_ms", &decay_ms, sizeof(decay_ms));
+    return made;
+  }();
   return arena;
 }
 
@@ -193,6 +207,12 @@ void ReturnFreePages() {
   DataArenas& data = DataArenas::All();
   const std::lock_guard lock(data.mutex);
   for (const unsigned arena : data.arenas) Decay(arena);
+}
+
+void MakePagesReady() {
+  if (!ReserveAddresses()) return;
+  NodeHooks().range.MakeReady();
+  PlaceHooks().range.MakeReady();
 }
 
 void UseDataArena(size_t number) {

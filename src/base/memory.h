@@ -70,6 +70,14 @@ void ReturnFreePages();
 inline void ReturnFreePages() {}
 #endif
 
+// Makes memory that keys, index and list will need soon resident, two huge pages a call at most
+// (HugeRange::MakeReady), so that nobody waits for it who answers a client. Any thread; often.
+#ifdef FLUXKV_JEMALLOC
+void MakePagesReady();
+#else
+inline void MakePagesReady() {}
+#endif
+
 inline constexpr const char* kNoAddresses =
     "no 128 GiB of addresses for the keys: is there a limit (ulimit -v)?";
 

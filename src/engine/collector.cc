@@ -142,6 +142,7 @@ void Collector::Run() {
     } else {
       Turn();
     }
+    MakePagesReady();
     if (const int64_t now_us = MonotonicUs(); now_us >= return_next_us_) {
       ReturnFreePages();
       return_next_us_ = now_us + kReturnEveryUs;

@@ -294,11 +294,13 @@ int Main(const std::vector<std::string>& arguments) {
 
 #ifdef FLUXKV_JEMALLOC
 // How jemalloc treats us (its manual, "TUNING"): huge pages only where base/memory.h asks for them,
-// one arena besides those that are made there; pages that became free go back at once rather than
-// after ten seconds, so that resident memory follows the data.
+// one arena besides those that are made there; pages that became free go back soon rather than
+// after ten seconds, so that resident memory follows the data; but those of very large values as
+// well only then, and not while a command that deletes one is running.
 extern "C" const char* malloc_conf;
 const char* malloc_conf =
-    "thp:never,metadata_thp:disabled,narenas:1,dirty_decay_ms:10,muzzy_decay_ms:0";
+    "thp:never,metadata_thp:disabled,narenas:1,dirty_decay_ms:10,muzzy_decay_ms:0,"
+    "oversize_threshold:0";
 #endif
 
 int main(int argc, char** argv) {
