@@ -46,13 +46,10 @@ void* HugeRange::Allocate(void* wanted, size_t size, size_t alignment) {
 }
 
 void HugeRange::MakeReady() {
-#ifndef MADV_POPULATE_WRITE
-  constexpr int MADV_POPULATE_WRITE = 23;
-#endif
-  const std::unique_lock lock(ready_mutex_, std::try_to_lock);
-  if (!lock.owns_lock()) return;
+  const std::unique_lock ready_lock(ready_mutex_, std::try_to_lock);
+  if (!ready_lock.owns_lock()) return;
   const size_t in_use = in_use_.load(std::memory_order_relaxed);
-  const size_t from = newest_large_.load(), end = used_.load();
+  const size_t from = newest_large_.load();
   if (in_use < kReadyFrom || from == 0) return;
   constexpr size_t kMask = kBlockBytes - 1;
   const size_t next = std::max({(in_use + kMask) & ~kMask, ready_, from});
@@ -60,11 +57,19 @@ void HugeRange::MakeReady() {
   if (next >= in_use + std::max(ahead, kBlockBytes) || next + kBlockBytes > kBytes) return;
   ready_ = next + kBlockBytes;  // whatever comes of it: once is enough
   char* const block = AddressOf(next / kBlockBytes);
-  if (next + kBlockBytes > end) {  // the next extent will begin there
-    if (mprotect(block, kBlockBytes, PROT_READ | PROT_WRITE) != 0) return;
-    static_cast<void>(madvise(block, kBlockBytes, MADV_HUGEPAGE));
+  {
+    const std::lock_guard lock(mutex_);
+    const size_t end = used_.load();
+    if (newest_large_.load() != from || (next < end && next + kBlockBytes > end)) return;
+    if (next >= end) {  // the next extent will begin there
+      if (mprotect(block, kBlockBytes, PROT_READ | PROT_WRITE) != 0) return;
+      static_cast<void>(madvise(block, kBlockBytes, MADV_HUGEPAGE));
+    }
   }
-  static_cast<void>(madvise(block, kBlockBytes, MADV_POPULATE_WRITE));
+  // By a write that changes nothing, since somebody may use the block by now. MADV_POPULATE_WRITE
+  // would keep everybody else from changing mappings for as long as it takes.
+  for (size_t at = 0; at < kBlockBytes; at += kPageBytes)
+    std::atomic_ref<char>(block[at]).fetch_add(0, std::memory_order_relaxed);
 }
 
 // Calls change(number of a block, first page of it, end) for each block that has some of the pages.

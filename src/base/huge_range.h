@@ -14,11 +14,11 @@
 // H3. What was given back reads as zeros when it is taken again. In a block that is off huge pages
 //     nothing that is missing is resident.
 // H4. Everywhere else huge pages are asked not to be used, whatever the system's default.
-// H5. Blocks a little above everything in use are made resident ahead of their use, by whoever
-// calls
-//     MakeReady: the kernel clears 2 MB where a huge page is first touched, which takes from a
-//     tenth of a millisecond to tens (in a guest whose host has to find the memory first), and no
-//     request should wait for that. An extent is used from below, and the next one lies behind it.
+// H5. Blocks a little above everything in use are made resident ahead of their use (MakeReady): the
+//     kernel clears 2 MB where a huge page is first touched, which takes from a tenth of a
+//     millisecond to tens (in a guest whose host has to find the memory first), and no request
+//     should wait for that. An extent is used from below, and the next one lies behind it. What was
+//     made ready (kReadyMost) stays resident when everything that was in use is freed.
 //
 // Source: madvise(2), Linux's Documentation/admin-guide/mm/transhuge.rst (max_ptes_none).
 // Threads: any. Without huge pages in the kernel it is slower, and that is all. Pages are counted
@@ -72,8 +72,7 @@ class HugeRange {
     while (at > seen && !in_use_.compare_exchange_weak(seen, at, std::memory_order_relaxed)) {
     }
   }
-  // H5. Makes one block resident if it is time for that; little is done if it is not. A kernel that
-  // cannot (before 5.14) leaves it to the first touch.
+  // H5. Makes one block resident if it is time for that; little is done if it is not.
   void MakeReady();
 
   // Bytes that were not handed out yet. Without a lock.

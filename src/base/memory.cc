@@ -202,6 +202,7 @@ void Decay(unsigned arena) {
 }  // namespace
 
 void ReturnFreePages() {
+  Decay(0);  // where books are
   Decay(NodeArena());
   Decay(PlaceArena());
   DataArenas& data = DataArenas::All();

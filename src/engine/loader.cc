@@ -38,7 +38,7 @@ struct Loader::Part {
     Node* node;
     uint64_t hash;
   };
-  std::vector<Unindexed> unindexed;  // nodes that are not in the index yet; they have a version
+  std::vector<Unindexed> unindexed;  // nodes that are not in the index yet
   std::vector<Node*> unlisted;       // nodes that are not in the list yet
   std::vector<Node*> emptied;        // nodes that lost their version, once each (Node::kQueued)
   std::vector<Node*> deadlines;      // nodes that ever had a deadline, once each (Node::kFiled)
