@@ -275,6 +275,7 @@ void EventLoop::AddReadable(Connection& connection) {
 #ifndef FLUXKV_PLANT_READ_TWICE
   if (connection.to_read) return;
 #endif
+  DCHECK(!connection.to_read);  // it would be in readable_ twice
   connection.to_read = true;
   readable_.push_back(&connection);
   if (readable_.size() == kReadsTogether) ReadAll();
