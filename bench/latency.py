@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 
+from durability import figures
 from sidebyside import GET, LOAD, ROOT, SET, Server, parser
 
 OTHERS = ["--connections", "8", "--pipeline", "1", "--do", GET]
@@ -35,12 +36,11 @@ def load(server, *options):
                             stderr=subprocess.PIPE, text=True)
 
 
-def figures(process):
-    out, errors = process.communicate()
-    found = re.match(r"rps (\S+) p50_ms (\S+) p99_ms (\S+) p999_ms (\S+) errors (\d+)$", out.strip())
-    if not found:
-        sys.exit(f"the load failed: {out}{errors}")
-    return dict(zip(("rps", "p50", "p99", "p999"), map(float, found.groups())))
+def well(server, *commands, timeout=120):
+    """Sends them; an error for an answer is the end."""
+    for command, (kind, text) in zip(commands, server.ask(*commands, timeout=timeout)):
+        if kind == "-":
+            sys.exit(f"{' '.join(word[:40] for word in command)}: {text}")
 
 
 def info(server, section):
@@ -83,6 +83,8 @@ def beside(server, work):
     time.sleep(0.3)
     work()
     time.sleep(0.3)
+    if others.poll() is not None:
+        sys.exit(f"those that read beside it ended before it: {others.communicate()}")
     others.kill()
     others.communicate()
 
@@ -100,22 +102,22 @@ def value(server, options):
 
     def work():
         for command in (["DEL", "big:1"], ["SET", "big:2", "short"]):
-            server.ask(command)
+            well(server, command)
             time.sleep(0.3)
-    server.ask(["SET", "big:1", big], ["SET", "big:2", big])
-    server.ask(["CONFIG", "RESETSTAT"])
+    well(server, ["SET", "big:1", big], ["SET", "big:2", big])
+    well(server, ["CONFIG", "RESETSTAT"])
     beside(server, work)
 
 
 def delete(server, options):
-    beside(server, lambda: server.ask(["DELPREFIX", "key:"], timeout=120))
+    beside(server, lambda: well(server, ["DELPREFIX", "key:"]))
 
 
 def expire(server, options):
     def work():
         at = int(time.time() * 1000) + 6000
         for first in range(0, options.keys, 1000):
-            server.ask(*(["PEXPIREAT", f"key:{n:012d}", str(at + n % 1000)] for n in range(first, first + 1000)))
+            well(server, *(["PEXPIREAT", f"key:{n:012d}", str(at + n % 1000)] for n in range(first, first + 1000)))
         while int(info(server, "keyspace").get("db0", "keys=0").split("keys=")[1].split(",")[0]) > 0:
             time.sleep(0.05)
     beside(server, work)
@@ -124,21 +126,22 @@ def expire(server, options):
 def vacuum(server, options):
     def work():
         with server.connect(timeout=60) as holder, holder.makefile("rb") as answers:
-            holder.sendall(b"BEGIN READONLY\r\nGET key:000000000000\r\n")
-            answers.readline()
-            answers.readline()
+            holder.sendall(b"BEGIN READONLY\r\n")
+            begun = answers.readline()
             figures(load(server, "--requests", 2 * options.keys, "--do", SET))
             holder.sendall(b"COMMIT\r\n")
-            answers.read(1)
-        server.ask(["VACUUM"], timeout=120)
+            ended = answers.readline()
+        if begun != b"+OK\r\n" or not ended.startswith(b":"):
+            sys.exit(f"the transaction did not stay open: {begun} {ended}")
+        well(server, ["VACUUM"])
     beside(server, work)
 
 
 def evict(server, options):
     used = int(info(server, "memory")["used_memory"])
-    server.ask(["CONFIG", "SET", "maxmemory", str(used)])
+    well(server, ["CONFIG", "SET", "maxmemory", str(used)])
     for policy in ("allkeys-lru", "allkeys-lfu", "allkeys-arc"):
-        server.ask(["CONFIG", "SET", "maxmemory-policy", policy])
+        well(server, ["CONFIG", "SET", "maxmemory-policy", policy])
         time.sleep(0.5)
         figures(load(server, "--requests", options.keys // 2, "--seed", len(policy), "--do", "SET new:{random} {value}"))
 
@@ -150,7 +153,7 @@ def turns(options, what):
         server.set_all(options.keys)
         time.sleep(0.3)
         waited = int(info(server, "fluxkv")["latch_wait_usec"])
-        server.ask(["CONFIG", "RESETSTAT"])
+        well(server, ["CONFIG", "RESETSTAT"])
         TURNS[what](server, options)
         now = info(server, "fluxkv")
         turn, waits = int(now["longest_turn_usec"]) / 1000, (int(now["latch_wait_usec"]) - waited) / 1000
