@@ -127,7 +127,7 @@ std::string LatencyGraph(std::string_view name, const LatencyMonitor::Event& eve
   std::string text(name);
   text += " - high " + std::to_string(high) + " ms, low " + std::to_string(low) +
           " ms (all time high " + std::to_string(event.worst_ms) + " ms)\n";
-  text += std::string(kGraphColumns, '-') + "\n";
+  text.append(kGraphColumns, '-').append("\n");
   std::vector<Column> columns;
   for (const auto& sample : event.samples) {
     // The lowest sample has a height of one half character, the highest fills all rows.
