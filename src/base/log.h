@@ -1,5 +1,6 @@
-// The log of the server: one line an event, to standard output or appended to a file, in the form
-// that Redis's tools read: "<pid>:M <date> <mark> <text>", where the mark is . - * # by level.
+// The log of the server: one line an event, to standard output or appended to a file, which is
+// begun anew when it was moved away. The form is what Redis's tools read: "<pid>:M <date> <mark>
+// <text>", where the mark is . - * # by level.
 //
 //   Result<std::unique_ptr<Logger>> log = Logger::Open(file);   // empty: standard output
 //   log.value()->Notice("listening on {}:{}", address, port);
