@@ -1,5 +1,7 @@
 #include "engine/handle.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "engine/collector.h"
 #include "engine/store.h"
@@ -27,6 +29,9 @@ void Handle::Leave() {
   recorder_.Sync(static_cast<uint32_t>(store_.clock.now_ms() / 1000));
   reclaimer_.Leave();
   commands_in_epoch_ = 0;
+#ifndef FLUXKV_PLANT_PLACES_OUTLIVE_EPOCH
+  place_count_ = 0;
+#endif
   shared_.retired_bytes.store(reclaimer_.retired_bytes(), std::memory_order_relaxed);
 }
 
@@ -57,6 +62,24 @@ void Handle::PrefetchVersion(const Node* node) {
   const char* version = reinterpret_cast<const char*>(node->head());
   __builtin_prefetch(version);
   __builtin_prefetch(version + limits::kCacheLineBytes);
+}
+
+void Handle::PrefetchPlaces(uint32_t db, std::span<const std::string_view> keys,
+                            std::span<const uint64_t> hashes) {
+  DCHECK(inside() && keys.size() == hashes.size());
+  std::copy(hashes.begin(), hashes.end(), place_hashes_.begin());
+  place_next_ = 0;
+  place_count_ = keys.size();
+  store_.Root(db)->keyspace->list.Prefetch(keys, std::span(places_).first(place_count_));
+}
+
+OrderedList::Place Handle::TakePlace(uint64_t hash) {
+  for (size_t i = place_next_; i < place_count_; ++i) {
+    if (place_hashes_[i] != hash) continue;
+    place_next_ = i + 1;
+    return places_[i];
+  }
+  return {};
 }
 
 void Handle::RetireVersion(Version* version) {

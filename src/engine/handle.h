@@ -9,9 +9,12 @@
 // Owns:    nothing that outlives it: what the thread retired is handed on when the handle goes.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/limits.h"
@@ -21,6 +24,7 @@
 #include "engine/key.h"
 #include "engine/latch.h"
 #include "engine/node.h"
+#include "engine/ordered_list.h"
 #include "engine/version.h"
 
 namespace fluxkv::engine {
@@ -88,6 +92,10 @@ class Handle {
   void PrefetchIndex(uint32_t db, uint64_t hash) const;
   const Node* PrefetchNode(uint32_t db, uint64_t hash, bool for_write) const;
   static void PrefetchVersion(const Node* node);
+  // Of keys that are not there and will be made, in this order; until the epoch is left. Requires:
+  // as many hashes, at most OrderedList::kPrefetchMost; inside an epoch.
+  void PrefetchPlaces(uint32_t db, std::span<const std::string_view> keys,
+                      std::span<const uint64_t> hashes);
 
   class Scope {
    public:
@@ -106,6 +114,8 @@ class Handle {
   HandleShared& shared() { return shared_; }
   size_t number() const { return number_; }
   AccessRecorder& recorder() { return recorder_; }
+  // What PrefetchPlaces found for the key, if anything; places are taken in the order of its keys.
+  OrderedList::Place TakePlace(uint64_t hash);
   void AddUsedBytes(int64_t bytes) { Add(shared_.used_bytes, bytes); }
   void AddGarbageBytes(int64_t bytes) { Add(shared_.garbage_bytes, bytes); }
   void AddVersionsKept(int64_t n) { Add(shared_.versions_kept, n); }
@@ -134,6 +144,9 @@ class Handle {
   Reclaimer reclaimer_;
   AccessRecorder recorder_;
   size_t commands_in_epoch_ = 0;
+  size_t place_next_ = 0, place_count_ = 0;
+  std::array<uint64_t, OrderedList::kPrefetchMost> place_hashes_;
+  std::array<OrderedList::Place, OrderedList::kPrefetchMost> places_;
 };
 
 }  // namespace fluxkv::engine

@@ -178,6 +178,58 @@ OrderedList::Block* OrderedList::Descend(std::string_view key) const {
   return tower->block;
 }
 
+void OrderedList::PrefetchTower(const Tower* tower) {
+  __builtin_prefetch(tower);
+  __builtin_prefetch(reinterpret_cast<const char*>(tower) + kTowerBytesUsual - 1);
+}
+
+void OrderedList::PrefetchBlock(const Block* block) {
+  for (size_t at = 0; at < sizeof(Block); at += limits::kCacheLineBytes)
+    PrefetchForWrite(reinterpret_cast<const char*>(block) + at);
+}
+
+void OrderedList::Prefetch(std::span<const std::string_view> keys, std::span<Place> places) const {
+  DCHECK(keys.size() <= kPrefetchMost && keys.size() == places.size());
+  struct Descent {
+    size_t of;  // the key
+    const Tower* tower;
+    const Tower* above;  // known to be behind the key
+    size_t level;        // the next tower there has been asked for
+  };
+  std::array<Descent, kPrefetchMost> descents;
+  size_t under_way = 0;
+  // Goes down to a level whose next tower is to be compared; false when there is none.
+  const auto ask = [&](Descent& d) {
+    for (;; --d.level) {
+      const Tower* next = d.tower->next(d.level).load(std::memory_order_acquire);
+      if (next != d.above) {
+        PrefetchTower(next);
+        return true;
+      }
+      if (d.level == 0) break;
+    }
+    PrefetchBlock(d.tower->block);
+    places[d.of] = Place(this, d.tower->block);
+    return false;
+  };
+  for (size_t i = 0; i < keys.size(); ++i) {
+    descents[under_way] = {i, head_->tower, nullptr, kHeightMax - 1};
+    if (ask(descents[under_way])) ++under_way;
+  }
+  while (under_way > 0) {
+    for (size_t i = 0; i < under_way;) {
+      Descent& d = descents[i];
+      const Tower* next = d.tower->next(d.level).load(std::memory_order_acquire);
+      (next == nullptr || BytesLess(keys[d.of], next->low()) ? d.above : d.tower) = next;
+      if (ask(d)) {
+        ++i;
+      } else {
+        d = descents[--under_way];
+      }
+    }
+  }
+}
+
 OrderedList::Block* OrderedList::DescendBelow(std::optional<std::string_view> key) const {
   const Tower* tower = head_->tower;
   for (size_t level = kHeightMax; level-- > 0;) {
@@ -226,14 +278,19 @@ void OrderedList::Unlatch(Block* block, bool dead) {
   block->version.store((version + kVersionStep) | (dead ? kDead : 0), std::memory_order_release);
 }
 
-OrderedList::Block* OrderedList::LatchFor(std::string_view key) {
-  for (;;) {
-    Block* block = Descend(key);
-    for (size_t at = 0; at < sizeof(Block); at += limits::kCacheLineBytes)
-      PrefetchForWrite(reinterpret_cast<const char*>(block) + at);
+OrderedList::Block* OrderedList::LatchFor(std::string_view key, Block* guess) {
+  for (;; guess = nullptr) {
+    Block* block = guess;
+    if (block == nullptr || BytesLess(key, block->tower->low())) {
+      block = Descend(key);
+      PrefetchBlock(block);
+    }
     if (!TryLatch(block)) continue;  // L4
     // The range may have shrunk by a split since the descent.
     const Tower* next = block->tower->next(0).load(std::memory_order_acquire);
+#ifdef FLUXKV_PLANT_LIST_TRUST_PLACE
+    if (block == guess) return block;
+#endif
     if (next == nullptr || BytesLess(key, next->low())) return block;
     Unlatch(block);
   }
@@ -241,9 +298,9 @@ OrderedList::Block* OrderedList::LatchFor(std::string_view key) {
 
 // ---- Changes
 
-void OrderedList::Insert(Node* node, Reclaimer&) {
+void OrderedList::Insert(Node* node, Reclaimer&, Place place) {
   const std::string_view key = node->key();
-  Block* block = LatchFor(key);
+  Block* block = LatchFor(key, place.list_ == this ? place.block_ : nullptr);
   const uint32_t count = block->count.load(std::memory_order_relaxed);
 #ifndef FLUXKV_PLANT_LIST_STALE_HEADS
   const std::string_view shared = block->tower->low().substr(0, block->shared);

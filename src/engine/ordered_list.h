@@ -52,6 +52,8 @@
 namespace fluxkv::engine {
 
 class OrderedList {
+  struct Block;
+
  public:
   // Four blocks are a page: of many blocks that became few, those that are left hold few pages.
   static constexpr size_t kBlockBytes = 1024;
@@ -68,8 +70,30 @@ class OrderedList {
   OrderedList(const OrderedList&) = delete;
   OrderedList& operator=(const OrderedList&) = delete;
 
-  // Requires: no node with this key is in the list.
-  void Insert(Node* node, Reclaimer& reclaimer);
+  // Where Prefetch found that a key belongs: a guess, which saves Insert the search. A copy is
+  // worth nothing outside the epoch it was got in.
+  class Place {
+   public:
+    Place() = default;
+    explicit operator bool() const { return block_ != nullptr; }
+
+   private:
+    friend class OrderedList;
+    Place(const OrderedList* list, Block* block) : list_(list), block_(block) {}
+    const OrderedList* list_ = nullptr;
+    Block* block_ = nullptr;
+  };
+  // Asks for the cache lines that Insert of these keys will need. Their descents go side by side,
+  // so that the misses of one are waited for beside those of the others (group prefetching; Chen,
+  // Ailamaki, Gibbons and Mowry, ICDE 2004). Requires: at most kPrefetchMost keys, a place for
+  // each.
+  static constexpr size_t kPrefetchMost = 32;
+  void Prefetch(std::span<const std::string_view> keys, std::span<Place> places) const;
+
+  // Requires: no node with this key is in the list; the place was got in this epoch, for whatever
+  // key and list.
+  void Insert(Node* node, Reclaimer& reclaimer, Place place);
+  void Insert(Node* node, Reclaimer& reclaimer) { Insert(node, reclaimer, Place()); }
   // Those of one block cost one search together.
   // Requires: the nodes are in the list, and here in ascending order of key.
   void Remove(std::span<Node* const> nodes, Reclaimer& reclaimer);
@@ -97,7 +121,6 @@ class OrderedList {
   class Appender;
 
  private:
-  struct Block;
   struct Tower {  // the links of its levels and the low bound are behind it
     Block* const block;
     const uint32_t height;
@@ -131,6 +154,7 @@ class OrderedList {
     }
   };
   static_assert(sizeof(Block) == kBlockBytes);
+  static constexpr size_t kTowerBytesUsual = 48;
   static constexpr uint64_t kLatched = 1, kDead = 2, kVersionStep = 4;
 
   // The number that the first bytes behind `shared` are, big-endian; those that are missing count
@@ -147,12 +171,15 @@ class OrderedList {
 
   // The last block whose low bound is <= key, as the towers tell; it may be dead.
   Block* Descend(std::string_view key) const;
+  // What it takes to compare with a low bound of usual length, and to change a block.
+  static void PrefetchTower(const Tower* tower);
+  static void PrefetchBlock(const Block* block);
   // The last block whose low bound is < key, of all if it is nullopt; it may be dead.
   Block* DescendBelow(std::optional<std::string_view> key) const;
   // The last tower at each level whose low bound is < key. Requires: structure_mutex_ held.
   void Predecessors(std::string_view key, std::array<Tower*, kHeightMax>* out) const;
-  // The block for `key`, latched and alive.
-  Block* LatchFor(std::string_view key);
+  // The block for `key`, latched and alive. `guess`: where to look first; null for none.
+  Block* LatchFor(std::string_view key, Block* guess = nullptr);
   static bool TryLatch(Block* block);     // false if dead
   static bool TryLatchNow(Block* block);  // false if dead or latched
   static void Unlatch(Block* block, bool dead = false);

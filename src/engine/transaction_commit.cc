@@ -147,7 +147,7 @@ void Transaction::Install(bool ordered) {
     if (w.node == nullptr) {
       if (w.value == nullptr) continue;  // put and deleted again in this transaction
       w.node = Node::New(w.key, now_s_);
-      w.keyspace->list.Insert(w.node, handle_.reclaimer());
+      w.keyspace->list.Insert(w.node, handle_.reclaimer(), handle_.TakePlace(w.hash));
       w.keyspace->index.Insert(w.node, w.hash, handle_.reclaimer());
       handle_.AddGarbageBytes(static_cast<int64_t>(w.node->AllocatedBytes()));  // dead so far
     }

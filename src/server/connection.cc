@@ -2,7 +2,10 @@
 #include "server/connection.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <span>
+#include <string_view>
 
 #include <unistd.h>
 
@@ -99,10 +102,21 @@ void Connection::Prefetch(size_t count) {
     handle.PrefetchIndex(session_.db, request.key_hash);
   }
   std::array<const engine::Node*, limits::kBatchCommandsMax> nodes;
+  std::array<std::string_view, limits::kBatchCommandsMax> absent;
+  std::array<uint64_t, limits::kBatchCommandsMax> absent_hashes;
+  size_t absent_count = 0;
   for (size_t i = 0; i < count; ++i) {
     const EventLoop::Request& request = batch[i];
     nodes[i] = request.has_key ? handle.PrefetchNode(session_.db, request.key_hash, request.writes)
                                : nullptr;
+    if (nodes[i] == nullptr && request.has_key && request.writes) {
+      absent[absent_count] = request.arguments[1];
+      absent_hashes[absent_count++] = request.key_hash;
+    }
+  }
+  if (absent_count > 1) {
+    handle.PrefetchPlaces(session_.db, std::span(absent).first(absent_count),
+                          std::span(absent_hashes).first(absent_count));
   }
   for (size_t i = 0; i < count; ++i) {
     if (nodes[i] != nullptr) engine::Handle::PrefetchVersion(nodes[i]);

@@ -1,7 +1,7 @@
 // Goal: the ordered list holds exactly the nodes put in, in byte order, and a walk through its
 // pages finds every lasting one once, beside any inserts and removals (L1 to L7).
-// Method: inserts ascending, descending and random against std::set; removal to nothing; threads
-// that insert, remove and walk at once.
+// Method: inserts ascending, descending and random against std::set, some by places got ahead;
+// removal to nothing; threads that insert, remove and walk at once.
 #include "engine/ordered_list.h"
 
 #include <algorithm>
@@ -13,6 +13,18 @@ namespace fluxkv::engine {
 namespace {
 
 constexpr size_t kEntryBytes = sizeof(NodeRef) + sizeof(uint32_t);  // and its key's head
+
+// Places got ahead, of keys that may be inserted later.
+struct Ahead {
+  static constexpr size_t kMost = OrderedList::kPrefetchMost;
+  std::vector<std::string> names;
+  std::array<OrderedList::Place, kMost> places;
+
+  void Get(const OrderedList& list) {
+    const std::vector<std::string_view> keys(names.begin(), names.end());
+    list.Prefetch(keys, std::span(places).first(keys.size()));
+  }
+};
 
 class Nodes {
  public:
@@ -164,18 +176,25 @@ void AgainstSet(std::string (*random_name)(std::mt19937_64&)) {
   std::mt19937_64 random(seed);
   Nodes nodes;
   Epochs epochs;
-  OrderedList list;
+  OrderedList list, other;
   Reclaimer reclaimer(epochs);
   reclaimer.Enter();
   std::map<std::string, Node*> model;
+  Ahead ahead;
   for (int i = 0; i < 60000 / kSlower; ++i) {
-    const std::string name = random_name(random);
+    const bool is_ahead = !ahead.names.empty() && random() % 2 == 0;
+    const size_t of = random() % Ahead::kMost;  // else the place is some other key's
+    const std::string name = is_ahead ? ahead.names[of % ahead.names.size()] : random_name(random);
     auto it = model.find(name);
     const bool growing = i / 5000 % 2 == 0;
     if (it == model.end()) {
       if (!growing && random() % 4 != 0) continue;
       Node* node = model[name] = nodes.New(name);
-      list.Insert(node, reclaimer);
+      if (ahead.names.empty()) {
+        list.Insert(node, reclaimer);
+      } else {
+        list.Insert(node, reclaimer, ahead.places[of % ahead.names.size()]);
+      }
     } else if (!growing || random() % 4 == 0) {
       list.Remove(it->second, reclaimer);
       model.erase(it);
@@ -183,10 +202,15 @@ void AgainstSet(std::string (*random_name)(std::mt19937_64&)) {
     if (i % 64 == 0) {
       reclaimer.Leave();
       reclaimer.Enter();
+      ahead.names.clear();
+      for (size_t n = random() % (Ahead::kMost + 1); n > 0; --n)
+        ahead.names.push_back(random_name(random));
+      ahead.Get(random() % 8 == 0 ? other : list);
     }
     if (i % 997 == 0) CheckSame(list, model, random_name(random));
     if (i > 0 &&
         i % (20000 / kSlower) == 0) {  // what a load leaves is as good as what was inserted
+      ahead.names.clear();
       list.TakeAll();
       OrderedList::Appender appender(list);
       for (const auto& [key, node] : model) appender.Append(node);
@@ -255,7 +279,23 @@ TEST_CASE("ordered list: blocks stay half full when keys come and go at random")
   reclaimer.Leave();
 }
 
-// `wide`: blocks fill and split; otherwise they become empty all the time.
+using OwnNode = std::pair<Node*, bool>;  // whether it is in the list
+
+// Some from `at` on, by places got ahead in one epoch; where it ended.
+size_t InsertTogether(OrderedList& list, std::span<OwnNode> nodes, size_t at, Reclaimer& mine) {
+  nodes = nodes.first(std::min(nodes.size(), at + Ahead::kMost));
+  Ahead ahead;
+  mine.Enter();
+  for (size_t i = at; i < nodes.size(); ++i) ahead.names.emplace_back(nodes[i].first->key());
+  ahead.Get(list);
+  for (size_t i = at; i < nodes.size(); ++i) {
+    if (!nodes[i].second) list.Insert(nodes[i].first, mine, ahead.places[i - at]);
+    nodes[i].second = true;
+  }
+  mine.Leave();
+  return nodes.size();
+}
+
 void Churn(uint64_t seed, uint64_t keys_a_writer, int rounds) {
   constexpr size_t kWriters = 2, kWalkers = 2;
   constexpr uint64_t kLasting = 200;
@@ -263,7 +303,7 @@ void Churn(uint64_t seed, uint64_t keys_a_writer, int rounds) {
   OrderedList list;
   std::vector<std::string> lasting;
   Nodes lasting_nodes;
-  std::array<std::vector<std::pair<Node*, bool>>, kWriters> owned;  // node, in the list
+  std::array<std::vector<OwnNode>, kWriters> owned;
   {
     Reclaimer mine(epochs);
     mine.Enter();
@@ -287,14 +327,21 @@ void Churn(uint64_t seed, uint64_t keys_a_writer, int rounds) {
         const uint64_t first = random() % keys_a_writer;
         const uint64_t run = 1 + random() % 150;
         const bool insert = random() % 2 == 0;
-        for (uint64_t i = first; i < std::min(first + run, keys_a_writer); ++i) {
-          if (nodes[i].second == insert) continue;
+        const bool together = insert && random() % 2 == 0;
+        const uint64_t end = std::min(first + run, keys_a_writer);
+        for (uint64_t i = first; i < end;) {
+          if (together) {
+            i = InsertTogether(list, std::span(nodes).first(end), i, mine);
+            continue;
+          }
+          auto& [node, in] = nodes[i++];
+          if (in == insert) continue;
           mine.Enter();
           if (insert)
-            list.Insert(nodes[i].first, mine);
+            list.Insert(node, mine);
           else
-            list.Remove(nodes[i].first, mine);
-          nodes[i].second = insert;
+            list.Remove(node, mine);
+          in = insert;
           mine.Leave();
         }
       }
