@@ -1,4 +1,5 @@
-// What most sources include of the standard library, parsed once for a whole build of the tests (Makefile, PCH).
+// What most sources include of the standard library, parsed once for a whole build of the tests
+// (Makefile, PCH).
 #include <algorithm>
 #include <array>
 #include <atomic>

@@ -1,61 +1,48 @@
 #include "base/log.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <mutex>
 
-#include <fcntl.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace fluxkv {
 
 namespace {
 
-// Appends to a file. Where Redis opens it for each line, this one looks whether it is still there:
-// when logrotate or the like has moved it away, the next line begins a new one.
+// Opens its file for each line, as Redis does: when logrotate or the like has moved it away, the
+// next line begins a new one. While that fails (no descriptors, no such folder) it goes on with the
+// one it has.
 class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   explicit FileSink(std::string path) : path_(std::move(path)) {}
-  ~FileSink() override { Close(); }
 
   // False, with errno: it cannot be opened.
   bool Open() {
-    Close();
-    fd_ = open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    struct stat now = {};
-    if (fd_ < 0 || fstat(fd_, &now) != 0) return false;
-    device_ = now.st_dev;
-    inode_ = now.st_ino;
+    std::unique_ptr<std::FILE, Closer> file(std::fopen(path_.c_str(), "ae"));
+    if (file == nullptr) return false;
+    file_ = std::move(file);
     return true;
   }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    struct stat now = {};
-    const bool there =
-        fd_ >= 0 && stat(path_.c_str(), &now) == 0 && now.st_dev == device_ && now.st_ino == inode_;
-    if (!there && !Open()) return;
+    Open();
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
-    // What a full disk does not take is dropped.
-    static_cast<void>(!write(fd_, line.data(), line.size()));
+    std::fwrite(line.data(), 1, line.size(), file_.get());
   }
-  void flush_() override {}
+  void flush_() override { std::fflush(file_.get()); }  // what a full disk does not take is dropped
 
  private:
-  void Close() {
-    if (fd_ >= 0) close(fd_);
-    fd_ = -1;
-  }
-
+  struct Closer {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
   const std::string path_;
-  int fd_ = -1;
-  dev_t device_ = 0;
-  ino_t inode_ = 0;
+  std::unique_ptr<std::FILE, Closer> file_;
 };
 
 }  // namespace

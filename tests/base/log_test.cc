@@ -38,11 +38,11 @@ TEST_CASE("log: where no file can be, a start says so, and a running server goes
   auto log = Logger::Open(path);
   REQUIRE(log.ok());
   std::filesystem::remove_all(folder);
-  log.value()->Notice("lost");
+  log.value()->Notice("nowhere to be seen");
   std::filesystem::create_directory(folder);
   log.value()->Notice("kept");
   CHECK(dir.Read("logs/server.log").ends_with(" * kept\n"));
-  CHECK(dir.Read("logs/server.log").find("lost") == std::string::npos);
+  CHECK(dir.Read("logs/server.log").find("nowhere") == std::string::npos);
 }
 
 }  // namespace
