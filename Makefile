@@ -11,7 +11,8 @@ ifdef PLANT
 override FLAVOUR := debug
 endif
 DIR     := build/$(if $(PLANT),plant-$(PLANT),$(FLAVOUR))
-CACHE   := $(if $(shell command -v ccache),CCACHE_SLOPPINESS=pch_defines,time_macros ccache)
+CACHE   := $(shell command -v ccache)
+export CCACHE_SLOPPINESS := pch_defines,time_macros
 ARCH    := $(if $(NATIVE),-march=native,$(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2))
 LTO     ?= 1
 FUZZ_SECONDS ?= 30
@@ -59,10 +60,11 @@ USE_PCH   = $(if $(PCH),-fpch-preprocess -include $(PCH_DIR)/$(if $(filter tests
 SRC      := $(filter-out %/main.cc %_main.cc,$(sort $(shell find src -name '*.cc')))
 TEST_CC  := $(sort $(shell find tests -name '*.cc'))
 UNIT     := $(filter %_test.cc,$(TEST_CC)) tests/doctest_main.cc
-# ThreadSanitizer has nothing to watch where a test has one thread. These start some, themselves or by what they include.
+# ThreadSanitizer has nothing to watch where a test has one thread. These start some, or have a database, whose collector
+# is one.
 ifeq ($(FLAVOUR),tsan)
-UNIT     := $(shell grep -lE '[tT]hread|persist/life\.h|library_support\.h|loop_fixture\.h' $(filter %_test.cc,$(TEST_CC))) \
-            tests/doctest_main.cc
+UNIT     := $(shell grep -liE 'thread|database|/(harness|life|library_support|loop_fixture|log_support)\.h' \
+              $(filter %_test.cc,$(TEST_CC))) tests/doctest_main.cc
 endif
 WIRE     := $(filter tests/wire/%_wire.cc,$(TEST_CC)) tests/wire/wire_main.cc
 TOOLS    := $(filter tests/isolation/%_tool.cc tests/crash/%_tool.cc,$(TEST_CC))
@@ -129,7 +131,7 @@ test:            ## install what testing needs, build, run every test; ends with
 	@scripts/install-deps.sh test
 	@scripts/run-tests.py
 
-sanitize: deps-test ## unit and wire tests, all of them, under ASan+UBSan, then under TSan
+sanitize: deps-test ## unit and wire tests, the slow ones too, under ASan+UBSan, then (those that have threads) under TSan
 	@scripts/run-tests.py asan-full tsan-full
 
 fuzz: deps-test  ## what tests/fuzz/ has, under ASan, for FUZZ_SECONDS (30) each
@@ -233,12 +235,14 @@ build/bench/eviction_replay build/bench/engine: build/bench/%: $(call object,$(f
 
 $(PCH_DIR)/%.h: tests/precompiled.h
 	@mkdir -p $(@D) && cp $< $@
+ifneq ($(PCH),)
 .SECONDARY: $(PCH) $(PCH:.gch=)
+endif
 $(PCH_DIR)/tests.h.gch: OPTIMISE := -O0
 $(PCH_DIR)/%.h.gch: $(PCH_DIR)/%.h
-	$(QUIET)$(CXX) $(filter-out -DFLUXKV_PLANT_%,$(CXXFLAGS)) $(OPTIMISE) -x c++-header $< -o $@
+	$(QUIET)$(CXX) $(filter-out -DFLUXKV_PLANT_%,$(CXXFLAGS)) $(OPTIMISE) -x c++-header $< -o $@.new && mv $@.new $@
 
-$(DIR)/%.o: %.cc | $(PCH)
+$(DIR)/%.o: %.cc $(PCH)
 	@mkdir -p $(@D) && echo "$(DIR): $<"
 	$(COMPILE)
 -include $(shell find $(DIR) -name '*.d' 2>/dev/null)

@@ -3,7 +3,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <mutex>
+#include <system_error>
 
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
@@ -56,7 +58,11 @@ Result<std::unique_ptr<Logger>> Logger::Open(const std::string& file) {
     if (file.empty()) {
       sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
     } else {
-      auto appending = std::make_shared<FileSink>(file);
+      // A program may change its working directory later.
+      std::error_code ignored;  // Open tells
+      const auto path = std::filesystem::absolute(file, ignored);
+      std::filesystem::create_directories(path.parent_path(), ignored);
+      auto appending = std::make_shared<FileSink>(path.string());
       if (!appending->Open())
         return Status::Error("cannot open log file '" + file + "': " + std::strerror(errno));
       sink = std::move(appending);

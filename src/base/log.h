@@ -32,6 +32,7 @@ class Logger {
   // In the order of the texts of loglevel.
   enum class Level : int { kDebug, kVerbose, kNotice, kWarning, kNothing };
 
+  // Makes the file's folder if it is missing.
   static Result<std::unique_ptr<Logger>> Open(const std::string& file);
   ~Logger();
   Logger(const Logger&) = delete;

@@ -66,7 +66,7 @@ void Handle::PrefetchVersion(const Node* node) {
 
 void Handle::PrefetchPlaces(uint32_t db, std::span<const std::string_view> keys,
                             std::span<const uint64_t> hashes) {
-  DCHECK(inside() && keys.size() == hashes.size());
+  DCHECK(inside() && keys.size() == hashes.size() && keys.size() <= places_.size());
   std::copy(hashes.begin(), hashes.end(), place_hashes_.begin());
   place_next_ = 0;
   place_count_ = keys.size();

@@ -203,7 +203,7 @@ void OrderedList::Prefetch(std::span<const std::string_view> keys, std::span<Pla
     for (;; --d.level) {
       const Tower* next = d.tower->next(d.level).load(std::memory_order_acquire);
       if (next != d.above) {
-        PrefetchTower(next);
+        if (next != nullptr) PrefetchTower(next);  // null: it was unlinked just now
         return true;
       }
       if (d.level == 0) break;
@@ -278,20 +278,23 @@ void OrderedList::Unlatch(Block* block, bool dead) {
   block->version.store((version + kVersionStep) | (dead ? kDead : 0), std::memory_order_release);
 }
 
+bool OrderedList::IsIn(const Block& block, std::string_view key) {
+  const Tower* next = block.tower->next(0).load(std::memory_order_acquire);
+  return !BytesLess(key, block.tower->low()) && (next == nullptr || BytesLess(key, next->low()));
+}
+
 OrderedList::Block* OrderedList::LatchFor(std::string_view key, Block* guess) {
   for (;; guess = nullptr) {
     Block* block = guess;
-    if (block == nullptr || BytesLess(key, block->tower->low())) {
+#ifdef FLUXKV_PLANT_LIST_TRUST_PLACE
+    if (block != nullptr && TryLatch(block)) return block;
+#endif
+    if (block == nullptr || !IsIn(*block, key)) {
       block = Descend(key);
       PrefetchBlock(block);
     }
-    if (!TryLatch(block)) continue;  // L4
-    // The range may have shrunk by a split since the descent.
-    const Tower* next = block->tower->next(0).load(std::memory_order_acquire);
-#ifdef FLUXKV_PLANT_LIST_TRUST_PLACE
-    if (block == guess) return block;
-#endif
-    if (next == nullptr || BytesLess(key, next->low())) return block;
+    if (!TryLatch(block)) continue;       // L4
+    if (IsIn(*block, key)) return block;  // its range may have shrunk by a split
     Unlatch(block);
   }
 }

@@ -31,7 +31,7 @@
 // Latch order: block latch, then structure_mutex_. Who holds a block latch only tries for a second.
 //
 // Threads: Insert and Remove from any thread inside an epoch (the caller holds the key's latch);
-//          Seek, Read from any inside an epoch.
+//          Prefetch, Read, ReadBelow from any inside an epoch.
 // Owns:    blocks and towers, not nodes.
 #pragma once
 
@@ -70,8 +70,8 @@ class OrderedList {
   OrderedList(const OrderedList&) = delete;
   OrderedList& operator=(const OrderedList&) = delete;
 
-  // Where Prefetch found that a key belongs: a guess, which saves Insert the search. A copy is
-  // worth nothing outside the epoch it was got in.
+  // Where Prefetch found that a key belongs: a guess, which saves Insert the search. It must
+  // not be used outside the epoch it was got in.
   class Place {
    public:
     Place() = default;
@@ -178,6 +178,8 @@ class OrderedList {
   Block* DescendBelow(std::optional<std::string_view> key) const;
   // The last tower at each level whose low bound is < key. Requires: structure_mutex_ held.
   void Predecessors(std::string_view key, std::array<Tower*, kHeightMax>* out) const;
+  // Whether the block's range holds the key; final while the block is latched.
+  static bool IsIn(const Block& block, std::string_view key);
   // The block for `key`, latched and alive. `guess`: where to look first; null for none.
   Block* LatchFor(std::string_view key, Block* guess = nullptr);
   static bool TryLatch(Block* block);     // false if dead

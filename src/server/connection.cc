@@ -85,10 +85,13 @@ size_t Connection::ParseBatch(bool* more) {
   return count;
 }
 
+static_assert(limits::kBatchCommandsMax <= engine::OrderedList::kPrefetchMost);
+
 // Starts the memory reads of all requests of the batch before the first one runs.
 void Connection::Prefetch(size_t count) {
   EventLoop::Batch& batch = loop_.batch();
   engine::Handle& handle = loop_.state().handle;
+  const bool runs_at_once = !session_.in_multi && session_.open == nullptr;
   for (size_t i = 0; i < count; ++i) {
     EventLoop::Request& request = batch[i];
     request.has_key = false;
@@ -97,7 +100,8 @@ void Connection::Prefetch(size_t count) {
     if (row == nullptr || row->keys.first != 1) continue;
     if (row->scope != command::Scope::kRead && row->scope != command::Scope::kWrite) continue;
     request.has_key = true;
-    request.writes = row->scope == command::Scope::kWrite;
+    request.makes_key = row->scope == command::Scope::kWrite &&
+                        (row->flags & command::kDenyOom) != 0 && runs_at_once;
     request.key_hash = HashBytes(request.arguments[1]);
     handle.PrefetchIndex(session_.db, request.key_hash);
   }
@@ -107,9 +111,10 @@ void Connection::Prefetch(size_t count) {
   size_t absent_count = 0;
   for (size_t i = 0; i < count; ++i) {
     const EventLoop::Request& request = batch[i];
-    nodes[i] = request.has_key ? handle.PrefetchNode(session_.db, request.key_hash, request.writes)
-                               : nullptr;
-    if (nodes[i] == nullptr && request.has_key && request.writes) {
+    nodes[i] = request.has_key
+                   ? handle.PrefetchNode(session_.db, request.key_hash, request.makes_key)
+                   : nullptr;
+    if (nodes[i] == nullptr && request.has_key && request.makes_key) {
       absent[absent_count] = request.arguments[1];
       absent_hashes[absent_count++] = request.key_hash;
     }

@@ -62,7 +62,7 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
     size_t unread_behind = 0;  // input bytes behind it
     uint64_t key_hash = 0;
     bool has_key = false;
-    bool writes = false;  // if has_key
+    bool makes_key = false;  // if has_key
   };
   using Batch = std::array<Request, limits::kBatchCommandsMax>;
 

@@ -29,20 +29,37 @@ TEST_CASE("log: a file that was moved away is begun anew, as logrotate expects i
   CHECK(now.find('\n') == now.size() - 1);
 }
 
-TEST_CASE("log: where no file can be, a start says so, and a running server goes on") {
+TEST_CASE("log: while no new file can be opened the old one gets the lines") {
   config::TempDir dir;
-  const std::string folder = dir.Path("logs"), path = dir.Path("logs/server.log");
-  CHECK(Logger::Open(path).status().message() ==
-        "cannot open log file '" + path + "': No such file or directory");
-  std::filesystem::create_directory(folder);
-  auto log = Logger::Open(path);
+  const std::string folder = dir.Path("logs");
+  auto log = Logger::Open(folder + "/server.log");  // whose folder is made
   REQUIRE(log.ok());
-  std::filesystem::remove_all(folder);
-  log.value()->Notice("nowhere to be seen");
+  std::filesystem::rename(folder, folder + ".old");
+  log.value()->Notice("one");
+  CHECK(dir.Read("logs.old/server.log").ends_with(" * one\n"));
   std::filesystem::create_directory(folder);
-  log.value()->Notice("kept");
-  CHECK(dir.Read("logs/server.log").ends_with(" * kept\n"));
-  CHECK(dir.Read("logs/server.log").find("nowhere") == std::string::npos);
+  log.value()->Notice("two");
+  CHECK(dir.Read("logs/server.log").ends_with(" * two\n"));
+  CHECK(dir.Read("logs.old/server.log").ends_with(" * one\n"));
+}
+
+TEST_CASE("log: the file stays where it was named when the working directory changes") {
+  config::TempDir dir;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(dir.Path(""));
+  auto log = Logger::Open("server.log");
+  std::filesystem::current_path(before);
+  REQUIRE(log.ok());
+  log.value()->Notice("one");
+  CHECK(dir.Read("server.log").ends_with(" * one\n"));
+}
+
+TEST_CASE("log: a start says why there can be no file") {
+  config::TempDir dir;
+  const std::string path = dir.Write("file", "") + "/server.log";
+  auto log = Logger::Open(path);
+  REQUIRE_FALSE(log.ok());
+  CHECK(log.status().message() == "cannot open log file '" + path + "': Not a directory");
 }
 
 }  // namespace
