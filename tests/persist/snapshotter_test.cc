@@ -51,8 +51,9 @@ TEST_CASE("snapshotter: under writers, the file is the state at its stamp") {
             life.persistence->snapshot_figures().last_stamp.load());
   }
   files.set_on_operation({});
-  // What was kept for the copy is let go; what a cleared database had, when the last thread that
-  // was in an epoch then has left it.
+  // What was kept for the copy is let go; what a cleared database had, when its range deletes are
+  // settled and all threads have left the epoch they were in.
+  life.database.LimitSettling(std::nullopt);  // Random sets one
   life.session->LeaveEpoch();
   life.database.Vacuum();
   life.session->EnterEpoch();
