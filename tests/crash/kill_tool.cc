@@ -117,7 +117,7 @@ class Run {
   std::unique_ptr<wire::ServerProcess> server_;
   std::string output_before_;       // of the server that was killed
   uint64_t pool_bytes_ = 0;         // of the log, as configured for the server that runs
-  uint64_t pool_bytes_before_ = 0;  // and for the one before
+  uint64_t pool_bytes_before_ = 0;  // the largest since the directory was seen to fit its own
   uint64_t snapshot_bytes_largest_ = 0;
   Totals totals_;
   std::string problems_;
@@ -132,7 +132,7 @@ std::unique_ptr<wire::ServerProcess> Run::NewServer(wire::ServerProcess::Wait wa
   constexpr uint64_t kKilobytes[] = {64, 256, 1024, 1024};
   const uint64_t kilobytes = kKilobytes[Below(4)];
   const uint64_t segments = 2 + Below(8);
-  pool_bytes_before_ = std::max(pool_bytes_before_ / 2, pool_bytes_);
+  pool_bytes_before_ = std::max(pool_bytes_before_, pool_bytes_);
   pool_bytes_ = kilobytes * 1024 * segments;
   const std::vector<std::string> options{"--durability",
                                          mode_,
@@ -261,9 +261,11 @@ void Run::Watch(int64_t ms, Until until) {
     const DirectorySize size = SizeOf(Data());
     snapshot_bytes_largest_ = std::max(snapshot_bytes_largest_, size.largest_snapshot);
     totals_.directory_bytes = std::max(totals_.directory_bytes, size.bytes);
-    // A pool that was larger before this start shrinks when snapshots have been taken.
-    const uint64_t bound =
-        std::max(pool_bytes_, pool_bytes_before_) + 2 * snapshot_bytes_largest_ + kDirectorySlack;
+    // A pool that was larger before shrinks when snapshots have been taken, for which a server that
+    // is killed may have had no time.
+    const uint64_t beside_log = 2 * snapshot_bytes_largest_ + kDirectorySlack;
+    if (size.bytes <= pool_bytes_ + beside_log) pool_bytes_before_ = pool_bytes_;
+    const uint64_t bound = std::max(pool_bytes_, pool_bytes_before_) + beside_log;
     if (size.bytes > bound && totals_.other == 0)
       Problem(
           fmt::format("the data directory has {} bytes, more than {} (log) + 2 * {} "
