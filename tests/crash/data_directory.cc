@@ -17,7 +17,10 @@ DirectorySize SizeOf(const std::string& directory) {
     const uint64_t bytes = entry->file_size(gone);
     if (gone) continue;
     size.bytes += bytes;
-    if (entry->path().filename().string().starts_with("snapshot"))
+    const std::string name = entry->path().filename().string();
+    size.files += " " + name + ":" + std::to_string(bytes);
+    if (name.ends_with(".seg")) size.log += bytes;
+    if (name.starts_with("snapshot"))
       size.largest_snapshot = std::max(size.largest_snapshot, bytes);
   }
   return size;

@@ -9,7 +9,9 @@ namespace fluxkv::crash {
 
 struct DirectorySize {
   uint64_t bytes = 0;
+  uint64_t log = 0;               // of them in segments, those to spare too
   uint64_t largest_snapshot = 0;  // a finished one, or one that is being written
+  std::string files;              // each with its size
 };
 DirectorySize SizeOf(const std::string& directory);
 

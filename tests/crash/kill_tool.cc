@@ -117,7 +117,7 @@ class Run {
   std::unique_ptr<wire::ServerProcess> server_;
   std::string output_before_;       // of the server that was killed
   uint64_t pool_bytes_ = 0;         // of the log, as configured for the server that runs
-  uint64_t pool_bytes_before_ = 0;  // the largest since the directory was seen to fit its own
+  uint64_t pool_bytes_before_ = 0;  // the largest since the log was seen to fit its own
   uint64_t snapshot_bytes_largest_ = 0;
   Totals totals_;
   std::string problems_;
@@ -263,15 +263,15 @@ void Run::Watch(int64_t ms, Until until) {
     totals_.directory_bytes = std::max(totals_.directory_bytes, size.bytes);
     // A pool that was larger before shrinks when snapshots have been taken, for which a server that
     // is killed may have had no time.
-    const uint64_t beside_log = 2 * snapshot_bytes_largest_ + kDirectorySlack;
-    if (size.bytes <= pool_bytes_ + beside_log) pool_bytes_before_ = pool_bytes_;
-    const uint64_t bound = std::max(pool_bytes_, pool_bytes_before_) + beside_log;
+    if (size.log <= pool_bytes_) pool_bytes_before_ = pool_bytes_;
+    const uint64_t bound =
+        std::max(pool_bytes_, pool_bytes_before_) + 2 * snapshot_bytes_largest_ + kDirectorySlack;
     if (size.bytes > bound && totals_.other == 0)
       Problem(
           fmt::format("the data directory has {} bytes, more than {} (log) + 2 * {} "
-                      "(snapshots) + {}",
+                      "(snapshots) + {}:{}",
                       size.bytes, std::max(pool_bytes_, pool_bytes_before_),
-                      snapshot_bytes_largest_, kDirectorySlack));
+                      snapshot_bytes_largest_, kDirectorySlack, size.files));
     SleepMs(std::min<int64_t>(5, std::max<int64_t>(ms, 1)));
   }
 }
