@@ -20,6 +20,7 @@ DirectorySize SizeOf(const std::string& directory) {
     const std::string name = entry->path().filename().string();
     size.files += " " + name + ":" + std::to_string(bytes);
     if (name.ends_with(".seg")) size.log += bytes;
+    if (name.ends_with(".snap")) size.newest_snapshot = std::max(size.newest_snapshot, name);
     if (name.starts_with("snapshot"))
       size.largest_snapshot = std::max(size.largest_snapshot, bytes);
   }

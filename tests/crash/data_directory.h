@@ -11,6 +11,7 @@ struct DirectorySize {
   uint64_t bytes = 0;
   uint64_t log = 0;               // of them in segments, those to spare too
   uint64_t largest_snapshot = 0;  // a finished one, or one that is being written
+  std::string newest_snapshot;    // the name of the last finished one
   std::string files;              // each with its size
 };
 DirectorySize SizeOf(const std::string& directory);

@@ -42,6 +42,8 @@ constexpr uint32_t kAlone = 3;  // of them, with two databases of their own each
 constexpr uint32_t kSharedDatabases = 3;
 constexpr size_t kThreads = 4;
 constexpr uint64_t kDirectorySlack = 4 << 20;
+// The log begins a segment of its own pool behind the first at the latest, the second covers it.
+constexpr int kSnapshotsToShrink = 3;
 constexpr int64_t kMsPerSecond = 1000;
 constexpr int64_t kModeWithinMs = 60'000;
 
@@ -118,6 +120,8 @@ class Run {
   std::string output_before_;       // of the server that was killed
   uint64_t pool_bytes_ = 0;         // of the log, as configured for the server that runs
   uint64_t pool_bytes_before_ = 0;  // the largest since the log was seen to fit its own
+  std::string newest_snapshot_;
+  int snapshots_taken_ = 0;  // seen of the server that runs
   uint64_t snapshot_bytes_largest_ = 0;
   Totals totals_;
   std::string problems_;
@@ -134,6 +138,8 @@ std::unique_ptr<wire::ServerProcess> Run::NewServer(wire::ServerProcess::Wait wa
   const uint64_t segments = 2 + Below(8);
   pool_bytes_before_ = std::max(pool_bytes_before_, pool_bytes_);
   pool_bytes_ = kilobytes * 1024 * segments;
+  newest_snapshot_ = SizeOf(Data()).newest_snapshot;
+  snapshots_taken_ = 0;
   const std::vector<std::string> options{"--durability",
                                          mode_,
                                          "--dir",
@@ -263,7 +269,12 @@ void Run::Watch(int64_t ms, Until until) {
     totals_.directory_bytes = std::max(totals_.directory_bytes, size.bytes);
     // A pool that was larger before shrinks when snapshots have been taken, for which a server that
     // is killed may have had no time.
-    if (size.log <= pool_bytes_) pool_bytes_before_ = pool_bytes_;
+    if (newest_snapshot_ < size.newest_snapshot) {
+      newest_snapshot_ = size.newest_snapshot;
+      ++snapshots_taken_;
+    }
+    if (size.log <= pool_bytes_ || snapshots_taken_ >= kSnapshotsToShrink)
+      pool_bytes_before_ = pool_bytes_;
     const uint64_t bound =
         std::max(pool_bytes_, pool_bytes_before_) + 2 * snapshot_bytes_largest_ + kDirectorySlack;
     if (size.bytes > bound && totals_.other == 0)

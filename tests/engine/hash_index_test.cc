@@ -80,22 +80,25 @@ TEST_CASE("hash index against a map") {
 }
 
 TEST_CASE("hash index prefetching finds the usual node and no other thread's memory") {
-  Nodes nodes;
-  Epochs epochs;
-  HashIndex index;
-  Reclaimer reclaimer(epochs);
-  reclaimer.Enter();
+  // Those not in their home bucket are missed: how many of one index depends on the hash's seed.
+  constexpr size_t kIndexes = 8;
   size_t right = 0;
-  for (uint64_t i = 0; i < 2000; ++i) {
-    const std::string name = KeyName(i);
-    Node* node = nodes.New(name);
-    index.Insert(node, Key(name).hash, reclaimer);
-    index.Prefetch(Key(name).hash);
-    right += index.PrefetchNode(Key(name).hash, right % 2 == 0) == node ? 1 : 0;
+  for (size_t n = 0; n < kIndexes; ++n) {
+    Nodes nodes;
+    Epochs epochs;
+    HashIndex index;
+    Reclaimer reclaimer(epochs);
+    reclaimer.Enter();
+    for (uint64_t i = 0; i < 2000; ++i) {
+      const std::string name = KeyName(n * 2000 + i);
+      Node* node = nodes.New(name);
+      index.Insert(node, Key(name).hash, reclaimer);
+      index.Prefetch(Key(name).hash);
+      right += index.PrefetchNode(Key(name).hash, right % 2 == 0) == node ? 1 : 0;
+    }
+    reclaimer.Leave();
   }
-  // Some are not in their home bucket: 1460 to 1680 are right, by the seed of the hash.
-  CHECK(right > 1200);
-  reclaimer.Leave();
+  CHECK(right > kIndexes * 1500);
 }
 
 TEST_CASE("hash index pages: lasting keys exactly once, in order, whatever changes between") {
