@@ -68,6 +68,9 @@ class PersistenceControl {
   // For a loop that has commits queued for the log: hands them to the system itself when that costs
   // no wait; else the log thread does.
   virtual void WriteLog() = 0;
+  // For one all of whose clients wait for the log, in durability full: puts what is queued on disk
+  // itself. False when that was not done; the log thread comes to it when it is woken.
+  virtual bool SyncLog() = 0;
   virtual PersistenceFigures figures() const = 0;
 
   // A snapshot begins soon; a ticket for SnapshotEnded. Nullopt when one is being taken already and

@@ -193,15 +193,30 @@ void CommitLog::SetListener(size_t slot, LogListener* listener) {
   }
 }
 
-void CommitLog::Await(size_t slot, Stamp stamp) {
+// False when the listener has been told already.
+bool CommitLog::Register(size_t slot, Stamp stamp) {
   Waiter& waiter = waiters_[slot];
   waiter.wanted.store(stamp, std::memory_order_seq_cst);
   // D5
-  if (stamp <= safe() || admission() == Admission::kFailed) {
-    if (waiter.wanted.exchange(kNobody) != kNobody) waiter.Tell();
-    return;
+  if (stamp > safe() && admission() != Admission::kFailed) return true;
+  if (waiter.wanted.exchange(kNobody) != kNobody) waiter.Tell();
+  return false;
+}
+
+void CommitLog::Await(size_t slot, Stamp stamp) {
+  if (Register(slot, stamp)) Wake();
+}
+
+void CommitLog::AwaitUnheard(size_t slot, Stamp stamp) {
+  Register(slot, stamp);
+}
+
+bool CommitLog::OthersAwait(size_t slot) const {
+  const size_t used = waiters_used_.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < used; ++i) {
+    if (i != slot && waiters_[i].wanted.load(std::memory_order_relaxed) != kNobody) return true;
   }
-  Wake();
+  return false;
 }
 
 void CommitLog::TellWaiters(Stamp safe) {

@@ -139,6 +139,13 @@ class CommitLog {
   // OnSafe is called once, when `stamp` is safe or admission() has been set; at once if the log has
   // failed. A later call replaces an earlier one.
   void Await(size_t slot, Stamp stamp);
+  // The same, but nobody is woken to do the log's work: the caller sees to it.
+  void AwaitUnheard(size_t slot, Stamp stamp);
+  // Whether another thread waits for something.
+  bool OthersAwait(size_t slot) const;
+  // Whether a loop may sync the log itself when all whom it serves wait (durability full, on a disk
+  // that is fast enough).
+  bool loops_may_sync() const { return loops_may_sync_.load(std::memory_order_relaxed); }
 
   // ---- Committers.
   void Queued(size_t bytes_queued) {
@@ -159,6 +166,7 @@ class CommitLog {
   void SetFailure(std::string reason);
   // Refuses writers for this reason.
   void SetRefused(std::string reason);
+  void SetLoopsMaySync(bool may) { loops_may_sync_.store(may, std::memory_order_relaxed); }
   // Sleeps until Wake, or the time is over.
   void WaitForWork(std::chrono::microseconds timeout);
 
@@ -179,10 +187,12 @@ class CommitLog {
   };
   struct Cursor;
 
+  bool Register(size_t slot, Stamp stamp);
   void TellWaiters(Stamp safe);
   void TellAll();
 
   std::atomic<bool> recording_{false};
+  std::atomic<bool> loops_may_sync_{false};
   std::atomic<Admission> admission_{Admission::kOpen};
   alignas(limits::kCacheLineBytes) std::atomic<Stamp> safe_{kEverything};
   std::atomic<size_t> waiters_used_{0};

@@ -30,12 +30,16 @@ constexpr uint64_t kGatherCommitsMin = 3;
 constexpr uint64_t kGatherPause = 8;  // groups that are not waited for after one that did not come
 constexpr int64_t kHoldStepNs = 100'000;
 constexpr size_t kRecordsBytesKept = 4 << 20;  // a buffer that grew larger is given back
-// TryWrite: a loop writes no more than this, and after a write that took so long it writes none for
-// a while, since the system makes writers wait; for twice as long when the next one is slow too.
+// TryWrite, TrySync: a loop writes no more than this. After a write that took so long TryWrite does
+// nothing for a while, since the system makes writers wait; for twice as long when the next one is
+// slow too.
 constexpr size_t kTryWriteBytesMax = 1 << 20;
 constexpr int64_t kSlowWriteUs = 2000;
 constexpr int64_t kSlowPauseUsMin = 1'000'000;
 constexpr int64_t kSlowPauseUsMax = 30'000'000;
+// Loops sync where it takes no more than this on average, of late: one sync of 100 ms leaves the
+// next thirty to the log thread.
+constexpr double kTrySyncUsMax = 500;
 
 // Awake for some ten microseconds at a time, the thread should run as soon as it is woken: all who
 // wait for the log wait for it. Linux heeds a wish for short slices from 6.12 on, and before that
@@ -158,6 +162,7 @@ void LogThread::Start(Mode mode, Stamp after, bool hold) {
   failure_.clear();
   final_status_ = Status();
   figures_.durable_stamp.store(after);
+  log_.SetLoopsMaySync(false);
   if (hold) log_.SetSafe(after);
   syncer_ = std::make_unique<Syncer>(log_);
   running_.store(true);
@@ -177,6 +182,7 @@ Status LogThread::Stop() {
   thread_.join();
   syncer_.reset();
   running_.store(false);
+  log_.SetLoopsMaySync(false);
   if (final_status_.ok()) {
     ReleaseReplies();
   } else {
@@ -187,8 +193,10 @@ Status LogThread::Stop() {
 
 void LogThread::SetMode(Mode mode) {
   mode_.store(mode);
-  // Whoever became safe by being written did so before this.
-  if (mode == Mode::kFull) std::lock_guard barrier(work_mutex_);
+  // Whoever became safe by being written did so before this; and nobody says any more that loops
+  // may sync who saw the mode before.
+  std::lock_guard barrier(work_mutex_);
+  if (mode != Mode::kFull) log_.SetLoopsMaySync(false);
 }
 
 void LogThread::ReleaseReplies() {
@@ -239,24 +247,34 @@ int64_t LogThread::WaitMs() const {
   return std::clamp<int64_t>(synced_at_ms_ + interval_ms - now_ms(), 1, kIdleMs);
 }
 
+// The first half of TryWrite and TrySync: the records are in the writer's hands, and may be written
+// where it is. False, and maybe less is done, if not. Requires: work_mutex_.
+bool LogThread::TakeToTry(Mode mode) {
+  if (!running() || stop_.load() || this->mode() != mode) return false;
+  const bool well = failure_.empty() && log_.admission() == engine::CommitLog::Admission::kOpen &&
+                    log_.safe() != engine::CommitLog::kEverything;
+  if (!well || beside_runs_ || !writer_.all_written()) return false;
+  const size_t bytes = log_.BytesQueued(store_);
+  if (bytes > kTryWriteBytesMax) return false;
+  if (writer_.can_write_here(bytes)) {
+    Take();
+    unsynced_commits_ += records_.begins.size();
+    writer_.Keep(records_);
+#ifdef FLUXKV_PLANT_ACKNOWLEDGE_EARLY
+    RaiseSafe(complete_);
+#endif
+    if (writer_.can_write_here(0)) return true;  // or more had been left from the last time
+  }
+  log_.Wake();
+  return false;
+}
+
 void LogThread::TryWrite() {
   if (mode() != Mode::kRelaxed) return;
   std::unique_lock lock(work_mutex_, std::try_to_lock);
-  if (!lock.owns_lock() || !running() || stop_.load() || mode() != Mode::kRelaxed) return;
-  const bool well = failure_.empty() && log_.admission() == engine::CommitLog::Admission::kOpen &&
-                    log_.safe() != engine::CommitLog::kEverything;
-  if (!well || beside_runs_ || !writer_.all_written()) return;
-  const size_t bytes = log_.BytesQueued(store_);
-  if (MonotonicUs() < try_again_at_us_ || bytes > kTryWriteBytesMax) return;
-  if (!writer_.can_write_here(bytes)) return log_.Wake();
-  Take();
+  if (!lock.owns_lock() || MonotonicUs() < try_again_at_us_) return;
   const bool first = unsynced_commits_ == 0;
-  unsynced_commits_ += records_.begins.size();
-  writer_.Keep(records_);
-#ifdef FLUXKV_PLANT_ACKNOWLEDGE_EARLY
-  RaiseSafe(complete_);
-#endif
-  if (!writer_.can_write_here(0)) return log_.Wake();  // more had been left from the last time
+  if (!TakeToTry(Mode::kRelaxed)) return;
   const int64_t begin_us = MonotonicUs();
   Status status = writer_.Resume(now_ms());
   if (!status.ok()) return Fail(status);
@@ -266,6 +284,27 @@ void LogThread::TryWrite() {
   // The log thread sleeps as long as it may when nothing is unsynced.
   const bool soon = first && policy_.interval_ms->load(std::memory_order_relaxed) < kIdleMs;
   if (soon || SyncIsDue()) log_.Wake();
+}
+
+bool LogThread::TrySync() {
+  if (mode() != Mode::kFull || !log_.loops_may_sync()) return false;
+  std::unique_lock lock(work_mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || !TakeToTry(Mode::kFull)) return false;
+  Status status = writer_.Resume(now_ms());
+#ifdef FLUXKV_PLANT_TRY_SYNC_WRITES_ONLY
+  if (status.ok()) {
+    RaiseSafe(complete_);
+    return true;
+  }
+#endif
+  status.ok() ? SyncGroup() : Fail(status);
+  figures_.unsynced_bytes.store(writer_.unsynced_bytes(), std::memory_order_relaxed);
+  return failure_.empty();
+}
+
+// After a sync that went well.
+void LogThread::SayWhoMaySync() {
+  log_.SetLoopsMaySync(mode() == Mode::kFull && sync_us_mean_ <= kTrySyncUsMax);
 }
 
 void LogThread::NoteTryTook(int64_t us) {
@@ -368,6 +407,7 @@ void LogThread::SyncGroup() {
     gather_target_ = unsynced_commits_ + (store_.stamp.load(std::memory_order_relaxed) - complete_);
     SyncedUpTo(writer_.synced_stamp(), std::exchange(unsynced_commits_, 0),
                MonotonicUs() - begin_us);
+    SayWhoMaySync();
   }
   const Stamp durable = all_written ? complete_ : writer_.synced_stamp();
   if (durable > figures_.durable_stamp.load()) figures_.durable_stamp.store(durable);
@@ -502,6 +542,7 @@ void LogThread::Fail(const Status& status) {
   }
   failure_ = status.message();
   mend_at_ms_ = now_ms() + kMendEveryMs;
+  log_.SetLoopsMaySync(false);
   log_.SetFailure(failure_);
 }
 

@@ -6,7 +6,10 @@
 //             is being synced, a loop that has commits to record does the log thread's work at the
 //             end of its turn (TryWrite): that is a copy into the system's cache, and costs less
 //             than to wake two threads
-//   full      a reply is safe when its record is on disk; the log thread syncs each group itself
+//   full      a reply is safe when its record is on disk; the log thread syncs each group itself.
+//             Where a sync is fast, a loop all of whose clients wait for it does that in the log
+//             thread's place (TrySync): it has nothing else to do, and two threads need not be
+//             woken one after the other
 //
 // A group in full mode is whoever came while the last one was synced. The clients that a sync wakes
 // come back a little later than it takes to begin the next one; so after a large group the thread
@@ -21,9 +24,11 @@
 //     while a sync runs, and begins no segment. What it may wait for is another thread that appends
 //     a record, and a system that makes writers wait; after a slow write it leaves the work to the
 //     log thread for a while, and for longer each time.
+// L5. TrySync differs in that it syncs what it wrote, and so waits for the disk, but only while
+//     syncs take half a millisecond at most on average: after a slow one the log thread does them.
 //
-// Threads: Start, Stop, ReleaseReplies by one that owns it; TryWrite, SnapshotDone, SnapshotFailed
-// and the figures by any. Owns: writer and pool while it runs.
+// Threads: Start, Stop, ReleaseReplies by one that owns it; TryWrite, TrySync, SnapshotDone,
+// SnapshotFailed and the figures by any. Owns: writer and pool while it runs.
 #pragma once
 
 #include <atomic>
@@ -96,6 +101,11 @@ class LogThread {
   // Relaxed mode: what is queued is written by the caller, and may be safe then. Does nothing
   // where it would have to wait (L4), or has too much to do; the log thread comes to it then.
   void TryWrite();
+  // Full mode: what is queued is written and synced by the caller, who waits for the disk. False
+  // where somebody does the log's work already, there would be more to do than that, or it takes
+  // too long (L5; engine::CommitLog::loops_may_sync), and when it failed: the log thread comes to
+  // it when it is woken.
+  bool TrySync();
   bool running() const { return running_.load(); }
   // When it returns from a change to full, nothing becomes safe by being written alone.
   void SetMode(Mode mode);
@@ -115,7 +125,9 @@ class LogThread {
 
   void Run();
   int64_t WaitMs() const;
+  bool TakeToTry(Mode mode);
   void NoteTryTook(int64_t us);
+  void SayWhoMaySync();
   void Round();
   void Gather();
   void Take();
@@ -152,7 +164,8 @@ class LogThread {
   std::mutex reason_mutex_;
   std::string snapshot_failure_;  // guarded by reason_mutex_
 
-  // Whoever does the log's work holds it: the log thread while it is awake or gathers, a TryWrite.
+  // Whoever does the log's work holds it: the log thread while it is awake or gathers, a TryWrite
+  // or TrySync.
   mutable std::mutex work_mutex_;
   // Guarded by work_mutex_, as the writer is.
   engine::LogRecords records_;  // what was taken last

@@ -106,6 +106,8 @@ class Persistence {
   }
   // As LogThread::TryWrite.
   void WriteLog() { log_thread_->TryWrite(); }
+  // As LogThread::TrySync.
+  bool SyncLog() { return log_thread_->TrySync(); }
   // Commits since the last snapshot.
   uint64_t changes_since_snapshot() const;
   const LogFigures& log_figures() const { return log_thread_->figures(); }

@@ -39,6 +39,7 @@
 #include "resp/request_parser.h"
 #include "server/held_replies.h"
 #include "server/input_buffer.h"
+#include "server/sync_group.h"
 
 namespace fluxkv::server {
 
@@ -84,6 +85,9 @@ class Connection {
   bool closed() const { return closed_; }
   uint64_t id() const { return session_.info->id; }
   bool waits_for_log() const { return waits_ == Waits::kLog; }
+  bool has_output() const { return output_size() != 0; }
+  // Whether nothing of its output could be sent before the log got to what it tells of.
+  bool holds_all_output() const { return sending_->empty() && held_.holds_first(); }
   // Whether Resume should be called in the next turn (0), at a time, or not by time (INT64_MAX).
   int64_t resume_at_ms() const;
 
@@ -97,6 +101,7 @@ class Connection {
   size_t flush_index = kNowhere;
   size_t waiting_index = kNowhere;
   size_t holding_index = kNowhere;
+  SyncGroup::Member in_sync_group;
 
  private:
   enum class Waits : uint8_t { kNot, kParked, kPaused, kLog, kOutput };

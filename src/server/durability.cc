@@ -169,6 +169,10 @@ void Durability::WriteLog() {
   if (!loading()) persistence_->WriteLog();
 }
 
+bool Durability::SyncLog() {
+  return !loading() && persistence_->SyncLog();
+}
+
 engine::Stamp Durability::durable_stamp() const {
   return persistence_->durable_stamp();
 }

@@ -51,6 +51,7 @@ class Durability : public command::PersistenceControl {
   engine::Stamp durable_stamp() const override;
   void RequestSync() override;
   void WriteLog() override;
+  bool SyncLog() override;
   command::PersistenceFigures figures() const override;
   Result<std::optional<uint64_t>> RequestSnapshot(bool again) override;
   bool SnapshotEnded(uint64_t ticket, Status* result) override;

@@ -26,6 +26,7 @@ constexpr uint64_t kCronMs = 100;
 constexpr size_t kVisitsMin = 32;    // connections visited by one run of the timer, at least
 constexpr size_t kVisitRounds = 10;  // runs of the timer in which all have been visited
 constexpr uint64_t kLongTurnMs = 1;
+constexpr int64_t kGatherMs = SyncGroup::kGatherUsMax / 1000;
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 EventLoop& Self(void* data) {
@@ -144,6 +145,10 @@ void EventLoop::Wake() {
 }
 
 void EventLoop::OnSafe() {
+  if (std::this_thread::get_id() == thread_.load(kRelaxed) && writes_log_) {
+    told_ = true;
+    return;
+  }
   PutIntoInbox([](Inbox& inbox) { inbox.safe = true; });
 }
 
@@ -173,10 +178,7 @@ void EventLoop::EmptyInbox() {
   for (NewSocket& socket : inbox.sockets) OpenSocket(std::move(socket));
   for (const Letter& letter : inbox.letters) DeliverLetter(letter);
   if (inbox.wake) ResumeDue(/*all=*/true);
-  if (inbox.safe) {
-    FlushHolding();
-    ResumeLogWaiters();
-  }
+  if (inbox.safe) LetGo();
   for (auto& task : inbox.tasks) task();
 }
 
@@ -227,6 +229,7 @@ void EventLoop::Remove(Connection& connection) {
   }
   RemoveWaiting(connection);
   TakeOut(holding_, connection, &Connection::holding_index);
+  sync_group_.Returned(connection.in_sync_group);
   TakeOut(connections_, connection, &Connection::index);
   by_id_.erase(connection.id());
   services_.clients.Remove(connection.id());
@@ -266,7 +269,7 @@ void EventLoop::EndTurn() {
   WriteLog();
   FlushAll();
   AwaitLog();
-  in_end_turn_ = false;
+  lets_go_ = in_end_turn_ = false;
 }
 
 // When very many are ready libuv polls for more before the turn goes on, and tells of those again
@@ -332,6 +335,7 @@ void EventLoop::FlushSome(std::span<Connection* const> some) {
       iovec pieces[Connection::kPiecesMax];
       const size_t used = connection->NextPieces(pieces, round);
       if (used == 0) continue;
+      answered_others_ |= !lets_go_;
       sockets_.Send(connection->fd(), {pieces, used});
       sending_[count++] = connection;
     }
@@ -358,12 +362,58 @@ void EventLoop::AddHolding(Connection& connection, engine::Stamp stamp) {
 }
 
 void EventLoop::WriteLog() {
-  if (handle_->shared().log.bytes_queued() != 0) services_.persistence.WriteLog();
+  if (handle_->shared().log.bytes_queued() == 0) return;
+  writes_log_ = true;
+  if (!commit_log_.loops_may_sync()) {
+    services_.persistence.WriteLog();
+  } else if (OnlyWaits()) {
+    SyncLog();
+  }
+  writes_log_ = false;
+  if (std::exchange(told_, false)) LetGo();
+}
+
+void EventLoop::SyncLog() {
+  gathers_ = !sync_group_.IsComplete(MonotonicUs());
+  if (gathers_ || !services_.persistence.SyncLog()) return;
+  sync_group_.Synced(MonotonicUs());
+  for (Connection* connection : holding_) sync_group_.LetGo(connection->in_sync_group);
+  for (Connection* connection : to_flush_) {
+    if (connection != nullptr && connection->has_output())
+      sync_group_.LetGo(connection->in_sync_group);
+  }
+  told_ = true;
+}
+
+// Whether all whom this loop has to do with wait for the log, and nobody else's clients do.
+bool EventLoop::OnlyWaits() {
+  bool some = !holding_.empty();
+  bool others = answered_others_ || !waiting_.empty() || stopping_ ||
+                commit_log_.OthersAwait(handle_->number());
+  for (Connection* connection : to_flush_) {
+    if (connection == nullptr || !connection->has_output()) continue;
+    const bool holds = connection->holds_all_output();
+    if (holds) sync_group_.Returned(connection->in_sync_group);
+    (holds ? some : others) = true;
+  }
+#ifdef FLUXKV_PLANT_SYNC_BESIDE_OTHERS
+  others = false;
+#endif
+  return some && !others;
+}
+
+// What was held, or some of it, may be sent now.
+void EventLoop::LetGo() {
+  lets_go_ = true;
+  answered_others_ = false;
+  FlushHolding();
+  ResumeLogWaiters();
 }
 
 // Those that go on holding come back into the list.
 void EventLoop::FlushHolding() {
   awaited_ = engine::CommitLog::kAdmission;
+  holds_more_ = false;
   for (Connection* connection : holding_) {
     connection->holding_index = Connection::kNowhere;
     ScheduleFlush(*connection);
@@ -385,6 +435,10 @@ void EventLoop::ResumeLogWaiters() {
 void EventLoop::AwaitLog() {
   if (!holds_more_ && !has_log_waiters_) [[likely]]
     return;
+  if (std::exchange(gathers_, false)) {
+    commit_log_.AwaitUnheard(handle_->number(), awaited_);
+    return ArmWakeTimer(now_ms() + kGatherMs);
+  }
   holds_more_ = false;
   commit_log_.Await(handle_->number(), awaited_);
   if (!has_log_waiters_) return;

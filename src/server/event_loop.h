@@ -9,7 +9,9 @@
 // what the loop awaits is safe: the smallest stamp that any of them awaits. So are those whose
 // writes wait for the log. In durability relaxed the loop hands its commits to the system before it
 // writes to its connections, when that costs no wait; then, but for a commit of another loop in
-// between, nothing is held.
+// between, nothing is held. In durability full it syncs them itself when all whom it serves wait
+// for that (sync_group.h): nobody who does not has been answered since the last sync. While it
+// waits for more of them, the log thread is not woken; a timer sees to it that the wait ends.
 //
 // Threads: Post, Wake, OnSafe, AddSocket, RunTask, Stop and assigned() from any; everything else is
 // the loop's. Owns: its connections. A loop ends when it was told to stop and its last connection
@@ -40,6 +42,7 @@
 #include "command/services.h"
 #include "engine/commit_log.h"
 #include "server/socket_batch.h"
+#include "server/sync_group.h"
 
 namespace fluxkv::server {
 
@@ -157,6 +160,9 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
     return handle_->shared().log.bytes_queued() > limits::kLogQueueBytesMax;
   }
   void WriteLog();
+  void SyncLog();
+  bool OnlyWaits();
+  void LetGo();
   void FlushHolding();
   void ResumeLogWaiters();
   void AwaitLog();
@@ -200,6 +206,12 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   engine::Stamp awaited_ = engine::CommitLog::kAdmission;  // the smallest of what they hold for
   bool holds_more_ = false;                                // since the log was asked
   bool has_log_waiters_ = false;                           // some may wait for the log to take more
+  SyncGroup sync_group_;
+  bool gathers_ = false;          // the group was not complete at the end of this turn
+  bool lets_go_ = false;          // what was held is sent in this turn
+  bool answered_others_ = false;  // who held nothing, since something was let go
+  bool writes_log_ = false;       // who becomes safe now is seen to by WriteLog
+  bool told_ = false;             // while that is so
   size_t next_waiting_ = 0;
   size_t next_visit_ = 0;
   size_t objects_ = 0;  // connections whose memory has not gone

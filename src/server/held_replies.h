@@ -58,6 +58,8 @@ class HeldReplies {
   size_t Fail(engine::Stamp safe, std::string_view error);
 
   bool holds_any() const { return count_ != 0; }
+  // Whether there is something, and the first of it is held or was until now.
+  bool holds_first() const { return holds_any() && holds_[first()].begin == output_->FirstMark(); }
   // The stamp for which the first part is held. Requires: holds_any().
   engine::Stamp awaited() const { return holds_[first()].stamp; }
   // Bytes that say what is held; zero if nothing is.

@@ -72,6 +72,7 @@ class CommandHarness {
     engine::Stamp durable_stamp() const override { return 0; }
     void RequestSync() override {}
     void WriteLog() override {}
+    bool SyncLog() override { return false; }
     PersistenceFigures figures() const override { return {}; }
     Result<std::optional<uint64_t>> RequestSnapshot(bool) override {
       if (!error.empty()) return Status::Error(error);

@@ -65,6 +65,7 @@ void RunCrashPoints(Mode mode, uint64_t seed, int commits, int seeds_a_point) {
     const Stamp stamp = life.Random(random);
     if (random() % 3 == 0) life.log().Wake();
     if (random() % 3 == 0) life.persistence->WriteLog();
+    if (random() % 3 == 0) life.persistence->SyncLog();
     if (random() % 4 == 0) REQUIRE(life.WaitSafe(stamp));
     if (random() % 25 == 0) {
       REQUIRE(life.persistence->RequestSnapshot(false).ok());

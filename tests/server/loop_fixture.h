@@ -16,6 +16,7 @@
 #undef CHECK
 #endif
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -44,6 +45,10 @@ class TestClient {
  public:
   explicit TestClient(int fd) : fd_(fd) {}
   TestClient(TestClient&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  TestClient& operator=(TestClient&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
   ~TestClient() { Close(); }
@@ -73,6 +78,8 @@ class LoopFixture {
   engine::CommitLog& log() { return database_->store().log; }
   const engine::Store& store() { return database_->store(); }
   EventLoop& loop() { return *loop_; }
+  // What SyncLog does, on the loop's thread. Before there is a client.
+  void set_on_sync(std::function<bool()> on_sync) { persistence_.on_sync = std::move(on_sync); }
   // Until the newest stamp is at least this one.
   void WaitForCommits(engine::Stamp stamp);
   // Whether the client has got nothing though the loop has finished the turn that it is in.
@@ -98,6 +105,7 @@ class LoopFixture {
     engine::Stamp durable_stamp() const override { return 0; }
     void RequestSync() override {}
     void WriteLog() override {}
+    bool SyncLog() override { return on_sync != nullptr && on_sync(); }
     command::PersistenceFigures figures() const override { return {}; }
     Result<std::optional<uint64_t>> RequestSnapshot(bool) override {
       return Status::Error("there is no data directory");
@@ -106,6 +114,7 @@ class LoopFixture {
     bool snapshot_busy() const override { return false; }
     uint64_t BeginReload(Reload) override { return 0; }
     bool ReloadEnded(uint64_t, Status*) override { return true; }
+    std::function<bool()> on_sync;
   };
 
   Clock clock_;
