@@ -1,12 +1,14 @@
 #include "base/memory.h"
 
 #ifdef FLUXKV_JEMALLOC
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/huge_range.h"
@@ -126,6 +128,20 @@ unsigned PlaceArena() {
   return arena;
 }
 
+constexpr ssize_t kLargeDecayMs = 10'000;
+// Free pages for large values that are kept without a look at anything else.
+constexpr size_t kLargeKeptBytes = size_t{16} << 20;
+
+unsigned LargeArena() {
+  static const unsigned arena = [] {
+    const unsigned made = NewArena();
+    ssize_t decay_ms = kLargeDecayMs;
+    Set(made, "dirty_decay_ms", &decay_ms, sizeof(decay_ms));
+    return made;
+  }();
+  return arena;
+}
+
 void* OrAbort(void* memory, size_t size, const char* what) {
   if (memory == nullptr) [[unlikely]] {
     std::fprintf(stderr, "no memory for %zu bytes of %s, or no address for them\n", size, what);
@@ -144,13 +160,19 @@ bool ReserveAddresses() {
 
 namespace {
 
-// What the arena has besides what is in use, besides what it was not given yet.
-size_t FreeInNodeArena() {
+// Has figures made anew; bytes of a page.
+size_t RefreshFigures() {
   uint64_t epoch = 1;
   size_t size = sizeof(epoch), page = 0, page_size = sizeof(page);
   if (mallctl("epoch", &epoch, &size, &epoch, size) != 0 ||
       mallctl("arenas.page", &page, &page_size, nullptr, 0) != 0)
     std::abort();
+  return page;
+}
+
+// What the arena has besides what is in use, besides what it was not given yet.
+size_t FreeInNodeArena() {
+  const size_t page = RefreshFigures();
   const unsigned arena = NodeArena();
   return Figure(arena, "retained") + (Figure(arena, "pdirty") + Figure(arena, "pmuzzy")) * page;
 }
@@ -193,10 +215,46 @@ struct DataArenas {
   }
 };
 
-void Decay(unsigned arena) {
+void GiveBack(unsigned arena, const char* how) {
   char name[32];
-  std::snprintf(name, sizeof(name), "arena.%u.decay", arena);
+  std::snprintf(name, sizeof(name), "arena.%u.%s", arena, how);
   mallctl(name, nullptr, nullptr, nullptr, 0);  // it is no harm if it does not
+}
+
+void Decay(unsigned arena) {
+  GiveBack(arena, "decay");
+}
+
+// The most that was in use of late: in the last kLargeDecayMs, and up to as long before.
+class RecentPeak {
+ public:
+  size_t Note(size_t bytes) {
+    using std::chrono::steady_clock;
+    const int64_t now = steady_clock::now().time_since_epoch() / std::chrono::milliseconds(1);
+    const std::lock_guard lock(mutex_);
+    if (now - began_ms_ >= kLargeDecayMs) {
+      before_ = std::exchange(peak_, 0);
+      began_ms_ = now;
+    }
+    peak_ = std::max(peak_, bytes);
+    return std::max(peak_, before_);
+  }
+
+ private:
+  std::mutex mutex_;
+  int64_t began_ms_ = 0;
+  size_t peak_ = 0, before_ = 0;
+};
+
+// Of the free pages for large values at most so much is kept that all together is no more than was
+// in use of late.
+void TrimLarge() {
+  static constinit RecentPeak peak;
+  const size_t page = RefreshFigures();
+  size_t used = 0, size = sizeof(used);
+  if (mallctl("stats.active", &used, &size, nullptr, 0) != 0) std::abort();
+  const size_t kept = kLargeKeptBytes + peak.Note(used) - used;
+  if (Figure(LargeArena(), "pdirty") * page > kept) GiveBack(LargeArena(), "purge");
 }
 
 }  // namespace
@@ -205,6 +263,8 @@ void ReturnFreePages() {
   Decay(0);  // where books are
   Decay(NodeArena());
   Decay(PlaceArena());
+  Decay(LargeArena());
+  TrimLarge();
   DataArenas& data = DataArenas::All();
   const std::lock_guard lock(data.mutex);
   for (const unsigned arena : data.arenas) Decay(arena);
@@ -233,6 +293,11 @@ void* AllocatePlace(size_t size, size_t alignment) {
   static const int flags = MALLOCX_ARENA(PlaceArena()) | MALLOCX_TCACHE_NONE;
   void* place = mallocx(size, alignment <= 16 ? flags : flags | MALLOCX_ALIGN(alignment));
   return OrAbort(place, size, "index or list");
+}
+
+void* AllocateLarge(size_t size) {
+  static const int flags = MALLOCX_ARENA(LargeArena()) | MALLOCX_TCACHE_NONE;
+  return OrAbort(mallocx(size, flags), size, "a value");
 }
 
 void* AllocateBooks(size_t size) {

@@ -11,6 +11,12 @@
 // kept of keys beside nodes and versions, whoever allocates it. So each leaves whole ranges behind
 // when it goes, and not holes between others that stay.
 //
+// Values of whole pages (kLargeBytes) have an arena whose pages are given back more slowly, some
+// ten seconds after they became free, as Redis's allocator does with all. To have a page given anew
+// costs as much as to copy a value into it, and more where a host has to find it for a guest first.
+// But pages that are kept so take no memory that was not in use in those seconds: as other data
+// grows, they go (ReturnFreePages).
+//
 // Nodes lie in one range of addresses, so that index, list and eviction policy name a node by four
 // bytes (AddressBits) and not by eight. The range is as large as four bytes can tell: 64 GiB of
 // nodes (16 bytes and the key, each), whatever else the data takes. Near its end the server refuses
@@ -59,6 +65,9 @@ inline void Free(void* memory, size_t size) {
   std::free(memory);
 #endif
 }
+
+// From this size on, AllocateLarge for what lives as long as a value.
+inline constexpr size_t kLargeBytes = 16384;
 
 // Gives pages back that have been free for as long as the allocator is told to keep them
 // (dirty_decay_ms), of our own arenas: keys, index, list, books, a server's values. Threads do so
@@ -109,6 +118,7 @@ void UseDataArena(size_t number);
 void* AllocateNode(size_t size);
 void* AllocatePlace(size_t size, size_t alignment = 16);
 void* AllocateBooks(size_t size);
+void* AllocateLarge(size_t size);        // Free is for it
 HugeRange::Figures PlaceRangeFigures();  // of index and list
 inline void FreePlace(void* memory, size_t size) {
   sdallocx(memory, size, MALLOCX_TCACHE_NONE);
@@ -139,6 +149,9 @@ inline void* AllocatePlace(size_t size, size_t alignment = 16) {
   return memory;
 }
 inline void* AllocateBooks(size_t size) {
+  return Allocate(size);
+}
+inline void* AllocateLarge(size_t size) {
   return Allocate(size);
 }
 inline void FreePlace(void* memory, size_t size) {

@@ -10,7 +10,8 @@
 namespace fluxkv::engine {
 
 Blob* Blob::New(uint32_t size) {
-  return new (Allocate(sizeof(Blob) + size)) Blob(size);
+  const size_t bytes = sizeof(Blob) + size;
+  return new (bytes >= kLargeBytes ? AllocateLarge(bytes) : Allocate(bytes)) Blob(size);
 }
 
 void Blob::Release() {

@@ -2,7 +2,9 @@
 #include "base/memory.h"
 
 #include <chrono>
+#include <cstring>
 #include <random>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -75,6 +77,41 @@ TEST_CASE("memory: books lie in the first arena, whoever allocates them") {
   CHECK(of_books == 0);
   CHECK(of_version != 0);
   CHECK(of_next == of_version);
+}
+
+TEST_CASE(
+    "memory: pages of large values are kept for the next ones, unless other data needs them") {
+  constexpr size_t kValue = 1 << 20, kValues = 96, kSmall = 4096;
+  unsigned arena = ~0u;
+  const auto dirty_bytes = [&] {
+    uint64_t epoch = 1;
+    size_t size = sizeof(epoch), pages = 0, pages_size = sizeof(pages);
+    mallctl("epoch", &epoch, &size, &epoch, size);
+    const std::string name = "stats.arenas." + std::to_string(arena) + ".pdirty";
+    REQUIRE(mallctl(name.c_str(), &pages, &pages_size, nullptr, 0) == 0);
+    return pages * 4096;
+  };
+  const auto use_large = [&] {
+    std::vector<void*> values;
+    for (size_t i = 0; i < kValues; ++i) {
+      values.push_back(AllocateLarge(kValue));
+      std::memset(values.back(), 1, kValue);
+    }
+    size_t size = sizeof(arena);
+    REQUIRE(mallctl("arenas.lookup", &arena, &size, &values[0], sizeof(void*)) == 0);
+    ReturnFreePages();  // sees how much is in use
+    for (void* value : values) Free(value, kValue);
+  };
+  use_large();
+  ReturnFreePages();
+  CHECK(dirty_bytes() >= kValue * kValues / 4);
+  use_large();
+  CHECK(dirty_bytes() <= kValue * (kValues + 2));  // the same pages
+  std::vector<void*> data;
+  for (size_t i = 0; i < kValue * kValues / kSmall; ++i) data.push_back(Allocate(kSmall));
+  ReturnFreePages();
+  CHECK(dirty_bytes() <= kValue * kValues / 4);
+  for (void* memory : data) Free(memory, kSmall);
 }
 
 TEST_CASE("memory: the range of the nodes tells when it is nearly full, and when no longer") {
