@@ -214,7 +214,7 @@ void CommitLog::AwaitUnheard(size_t slot, Stamp stamp) {
 bool CommitLog::OthersAwait(size_t slot) const {
   const size_t used = waiters_used_.load(std::memory_order_relaxed);
   for (size_t i = 0; i < used; ++i) {
-    if (i != slot && waiters_[i].wanted.load(std::memory_order_relaxed) != kNobody) return true;
+    if (i != slot && waiters_[i].wanted.load(std::memory_order_relaxed) < kAdmission) return true;
   }
   return false;
 }

@@ -141,7 +141,7 @@ class CommitLog {
   void Await(size_t slot, Stamp stamp);
   // The same, but nobody is woken to do the log's work: the caller sees to it.
   void AwaitUnheard(size_t slot, Stamp stamp);
-  // Whether another thread waits for something.
+  // Whether another thread waits for a stamp.
   bool OthersAwait(size_t slot) const;
   // Whether a loop may sync the log itself when all whom it serves wait (durability full, on a disk
   // that is fast enough).

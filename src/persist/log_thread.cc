@@ -37,8 +37,8 @@ constexpr size_t kTryWriteBytesMax = 1 << 20;
 constexpr int64_t kSlowWriteUs = 2000;
 constexpr int64_t kSlowPauseUsMin = 1'000'000;
 constexpr int64_t kSlowPauseUsMax = 30'000'000;
-// Loops sync where it takes no more than this on average, of late: one sync of 100 ms leaves the
-// next thirty to the log thread.
+// Loops sync where it takes no more than this on average. One that took a loop longer than
+// kSlowWriteUs counts whole, so that the next 14 at least are the log thread's, 50 after 100 ms.
 constexpr double kTrySyncUsMax = 500;
 
 // Awake for some ten microseconds at a time, the thread should run as soon as it is woken: all who
@@ -290,6 +290,7 @@ bool LogThread::TrySync() {
   if (mode() != Mode::kFull || !log_.loops_may_sync()) return false;
   std::unique_lock lock(work_mutex_, std::try_to_lock);
   if (!lock.owns_lock() || !TakeToTry(Mode::kFull)) return false;
+  const int64_t begin_us = MonotonicUs();
   Status status = writer_.Resume(now_ms());
 #ifdef FLUXKV_PLANT_TRY_SYNC_WRITES_ONLY
   if (status.ok()) {
@@ -299,7 +300,12 @@ bool LogThread::TrySync() {
 #endif
   status.ok() ? SyncGroup() : Fail(status);
   figures_.unsynced_bytes.store(writer_.unsynced_bytes(), std::memory_order_relaxed);
-  return failure_.empty();
+  if (!failure_.empty()) return false;
+  if (const int64_t us = MonotonicUs() - begin_us; us > kSlowWriteUs) {
+    sync_us_mean_ = std::max(sync_us_mean_, static_cast<double>(us));
+    SayWhoMaySync();
+  }
+  return true;
 }
 
 // After a sync that went well.

@@ -25,7 +25,8 @@
 //     a record, and a system that makes writers wait; after a slow write it leaves the work to the
 //     log thread for a while, and for longer each time.
 // L5. TrySync differs in that it syncs what it wrote, and so waits for the disk, but only while
-//     syncs take half a millisecond at most on average: after a slow one the log thread does them.
+//     syncs take half a millisecond at most on average: after a slow one the log thread does them
+//     until they have been fast for a while. Nothing bounds that one: the caller waits for it.
 //
 // Threads: Start, Stop, ReleaseReplies by one that owns it; TryWrite, TrySync, SnapshotDone,
 // SnapshotFailed and the figures by any. Owns: writer and pool while it runs.

@@ -201,6 +201,7 @@ void Connection::HoldUnlessSafe(size_t begin, engine::Stamp stamp, bool is_push)
 // Sends; if the client does not take it or it may not be sent yet, its requests wait.
 bool Connection::OutputTaken() {
   output_peak_ = std::max(output_peak_, output_size());
+  if (has_output() && !holds_first_output()) loop_.NoteAnswered();
   if (!TryWrite()) return false;
   if (output_backlog() <= kOutputBytesMax) return true;
   Wait(Waits::kOutput);

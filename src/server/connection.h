@@ -86,8 +86,11 @@ class Connection {
   uint64_t id() const { return session_.info->id; }
   bool waits_for_log() const { return waits_ == Waits::kLog; }
   bool has_output() const { return output_size() != 0; }
+  bool holds_output() const { return held_.holds_any(); }
+  // The stamp for which the first of it is held. Requires: holds_output().
+  engine::Stamp awaited() const { return held_.awaited(); }
   // Whether nothing of its output could be sent before the log got to what it tells of.
-  bool holds_all_output() const { return sending_->empty() && held_.holds_first(); }
+  bool holds_first_output() const { return sending_->empty() && held_.holds_first(); }
   // Whether Resume should be called in the next turn (0), at a time, or not by time (INT64_MAX).
   int64_t resume_at_ms() const;
 

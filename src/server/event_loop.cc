@@ -178,7 +178,11 @@ void EventLoop::EmptyInbox() {
   for (NewSocket& socket : inbox.sockets) OpenSocket(std::move(socket));
   for (const Letter& letter : inbox.letters) DeliverLetter(letter);
   if (inbox.wake) ResumeDue(/*all=*/true);
-  if (inbox.safe) LetGo();
+  if (inbox.safe) {
+    LetGo();
+    // It waits for no sync of our own. (The new ones of this turn come to be held.)
+    if (commit_log_.loops_may_sync()) FlushAll();
+  }
   for (auto& task : inbox.tasks) task();
 }
 
@@ -269,7 +273,7 @@ void EventLoop::EndTurn() {
   WriteLog();
   FlushAll();
   AwaitLog();
-  lets_go_ = in_end_turn_ = false;
+  more_to_read_ = in_end_turn_ = false;
 }
 
 // When very many are ready libuv polls for more before the turn goes on, and tells of those again
@@ -302,7 +306,10 @@ void EventLoop::ReadAll() {
     sockets_.Receive(connection.fd(), rooms[i]);
   }
   RunSockets();
-  for (size_t i = 0; i < count; ++i) readable_[i]->Received(rooms[i], sockets_.result(i));
+  for (size_t i = 0; i < count; ++i) {
+    more_to_read_ |= sockets_.result(i) == static_cast<ssize_t>(rooms[i].size());
+    readable_[i]->Received(rooms[i], sockets_.result(i));
+  }
   sockets_.Clear();
   readable_.clear();
 }
@@ -332,10 +339,11 @@ void EventLoop::FlushSome(std::span<Connection* const> some) {
   for (int round = 0; !sending_.empty(); ++round) {
     size_t count = 0;
     for (Connection* connection : sending_) {
+      const bool held = round > 0 || connection->holds_first_output();
       iovec pieces[Connection::kPiecesMax];
       const size_t used = connection->NextPieces(pieces, round);
       if (used == 0) continue;
-      answered_others_ |= !lets_go_;
+      answered_others_ |= !held;
       sockets_.Send(connection->fd(), {pieces, used});
       sending_[count++] = connection;
     }
@@ -357,11 +365,13 @@ void EventLoop::AddHolding(Connection& connection, engine::Stamp stamp) {
     connection.holding_index = holding_.size();
     holding_.push_back(&connection);
   }
+  sync_group_.Returned(connection.in_sync_group);
   awaited_ = std::min(awaited_, stamp);
   holds_more_ = true;
 }
 
 void EventLoop::WriteLog() {
+  gathers_ = false;
   if (handle_->shared().log.bytes_queued() == 0) return;
   writes_log_ = true;
   if (!commit_log_.loops_may_sync()) {
@@ -377,10 +387,12 @@ void EventLoop::SyncLog() {
   gathers_ = !sync_group_.IsComplete(MonotonicUs());
   if (gathers_ || !services_.persistence.SyncLog()) return;
   sync_group_.Synced(MonotonicUs());
-  for (Connection* connection : holding_) sync_group_.LetGo(connection->in_sync_group);
-  for (Connection* connection : to_flush_) {
-    if (connection != nullptr && connection->has_output())
-      sync_group_.LetGo(connection->in_sync_group);
+  for (const auto* list : {&holding_, &to_flush_}) {
+    for (Connection* connection : *list) {
+      if (connection != nullptr && connection->holds_output() &&
+          commit_log_.IsSafe(connection->awaited()))
+        sync_group_.LetGo(connection->in_sync_group);
+    }
   }
   told_ = true;
 }
@@ -388,11 +400,11 @@ void EventLoop::SyncLog() {
 // Whether all whom this loop has to do with wait for the log, and nobody else's clients do.
 bool EventLoop::OnlyWaits() {
   bool some = !holding_.empty();
-  bool others = answered_others_ || !waiting_.empty() || stopping_ ||
+  bool others = answered_others_ || more_to_read_ || !waiting_.empty() || stopping_ ||
                 commit_log_.OthersAwait(handle_->number());
   for (Connection* connection : to_flush_) {
     if (connection == nullptr || !connection->has_output()) continue;
-    const bool holds = connection->holds_all_output();
+    const bool holds = connection->holds_first_output();
     if (holds) sync_group_.Returned(connection->in_sync_group);
     (holds ? some : others) = true;
   }
@@ -404,7 +416,6 @@ bool EventLoop::OnlyWaits() {
 
 // What was held, or some of it, may be sent now.
 void EventLoop::LetGo() {
-  lets_go_ = true;
   answered_others_ = false;
   FlushHolding();
   ResumeLogWaiters();
@@ -435,7 +446,7 @@ void EventLoop::ResumeLogWaiters() {
 void EventLoop::AwaitLog() {
   if (!holds_more_ && !has_log_waiters_) [[likely]]
     return;
-  if (std::exchange(gathers_, false)) {
+  if (gathers_) {
     commit_log_.AwaitUnheard(handle_->number(), awaited_);
     return ArmWakeTimer(now_ms() + kGatherMs);
   }

@@ -10,8 +10,9 @@
 // writes wait for the log. In durability relaxed the loop hands its commits to the system before it
 // writes to its connections, when that costs no wait; then, but for a commit of another loop in
 // between, nothing is held. In durability full it syncs them itself when all whom it serves wait
-// for that (sync_group.h): nobody who does not has been answered since the last sync. While it
-// waits for more of them, the log thread is not woken; a timer sees to it that the wait ends.
+// for that (sync_group.h): nobody has been answered who did not, since something was let go, and
+// nothing more is there to be read. While it waits for more of them, the log thread is not woken; a
+// timer sees to it that the wait ends.
 //
 // Threads: Post, Wake, OnSafe, AddSocket, RunTask, Stop and assigned() from any; everything else is
 // the loop's. Owns: its connections. A loop ends when it was told to stop and its last connection
@@ -76,6 +77,8 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
 
   // Every 100 ms, on the loop's thread. Before Run.
   void set_on_tick(std::function<void()> on_tick) { on_tick_ = std::move(on_tick); }
+  // For tests, before Run: how long the loop waits for others to sync with.
+  void set_gather_us_max(int64_t us) { sync_group_.set_gather_us_max(us); }
   // The thread's work, until the loop ends.
   void Run();
   // After Run, before the database goes: gives back the engine handle. The mailbox stays, and takes
@@ -124,6 +127,8 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   void RemoveWaiting(Connection& connection);
   // It holds something for this stamp.
   void AddHolding(Connection& connection, engine::Stamp stamp);
+  // Something that was not held is sent in the middle of a turn.
+  void NoteAnswered() { answered_others_ = true; }
   void Remove(Connection& connection);  // closed, but its memory stays
   void Freed();                         // its memory went
 
@@ -208,8 +213,8 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   bool has_log_waiters_ = false;                           // some may wait for the log to take more
   SyncGroup sync_group_;
   bool gathers_ = false;          // the group was not complete at the end of this turn
-  bool lets_go_ = false;          // what was held is sent in this turn
-  bool answered_others_ = false;  // who held nothing, since something was let go
+  bool more_to_read_ = false;     // a read of this turn found more than it had room for
+  bool answered_others_ = false;  // with what was never held, since something was let go
   bool writes_log_ = false;       // who becomes safe now is seen to by WriteLog
   bool told_ = false;             // while that is so
   size_t next_waiting_ = 0;

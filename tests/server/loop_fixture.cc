@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <future>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -60,7 +61,7 @@ void TestClient::Close() {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
 }
 
-LoopFixture::LoopFixture(const std::vector<std::string>& options) {
+LoopFixture::LoopFixture(const std::vector<std::string>& options, int64_t gather_us_max) {
   std::signal(SIGPIPE, SIG_IGN);  // clients go as they like
   logger_ = std::move(Logger::Open("/dev/null").value());
   std::vector<std::string> notes;
@@ -74,6 +75,7 @@ LoopFixture::LoopFixture(const std::vector<std::string>& options) {
       command::Services{*database_, clock_, *config_, table_, pubsub_, clients_, *slowlog_,
                         latency_, stats_, control_, persistence_});
   loop_ = std::make_unique<EventLoop>(0, *services_, *stats_.loops[0], *logger_);
+  if (gather_us_max != 0) loop_->set_gather_us_max(gather_us_max);
   pubsub_.SetMailboxes({loop_.get()});
   clients_.SetMailboxes({loop_.get()});
   thread_ = std::thread([this] { loop_->Run(); });
@@ -104,6 +106,26 @@ TestClient LoopFixture::Connect() {
 
 void LoopFixture::WaitForCommits(engine::Stamp stamp) {
   while (store().stamp.load() < stamp) std::this_thread::sleep_for(std::chrono::microseconds(100));
+}
+
+void LoopFixture::FinishTurn() {
+  for (int i = 0; i < 2; ++i) {
+    std::promise<void> ran;
+    CHECK(loop_->RunTask([&] { ran.set_value(); }));
+    ran.get_future().wait();
+  }
+}
+
+void LoopFixture::InOneTurn(const std::function<void()>& send) {
+  std::promise<void> holds, sent;
+  CHECK(loop_->RunTask([&] {
+    holds.set_value();
+    sent.get_future().wait();
+  }));
+  holds.get_future().wait();
+  send();
+  sent.set_value();
+  FinishTurn();  // our promises outlive it
 }
 
 bool LoopFixture::Nothing(const TestClient& client) {

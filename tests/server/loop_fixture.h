@@ -71,7 +71,8 @@ class TestClient {
 class LoopFixture {
  public:
   // `options` as on the command line.
-  explicit LoopFixture(const std::vector<std::string>& options = {});
+  // `gather_us_max`: how long the loop waits for others to sync with, if not as a server's.
+  explicit LoopFixture(const std::vector<std::string>& options = {}, int64_t gather_us_max = 0);
   ~LoopFixture();
 
   TestClient Connect();
@@ -80,6 +81,10 @@ class LoopFixture {
   EventLoop& loop() { return *loop_; }
   // What SyncLog does, on the loop's thread. Before there is a client.
   void set_on_sync(std::function<bool()> on_sync) { persistence_.on_sync = std::move(on_sync); }
+  // Until the loop has finished the turn that it is in.
+  void FinishTurn();
+  // What `send` sends is read in one turn.
+  void InOneTurn(const std::function<void()>& send);
   // Until the newest stamp is at least this one.
   void WaitForCommits(engine::Stamp stamp);
   // Whether the client has got nothing though the loop has finished the turn that it is in.

@@ -74,7 +74,7 @@ TEST_CASE("a loop syncs when all whom it serves wait, and not beside others") {
     std::atomic<bool> told{false};
   } another;
   f.log().SetListener(limits::kThreadsMax - 1, &another);
-  f.log().AwaitUnheard(limits::kThreadsMax - 1, engine::CommitLog::kAdmission);
+  f.log().AwaitUnheard(limits::kThreadsMax - 1, 1000);
   a.Send("SET k 6\r\n");
   f.WaitForCommits(6);
   CHECK(f.Nothing(a));
@@ -95,7 +95,7 @@ TEST_CASE("a loop syncs when all whom it serves wait, and not beside others") {
   CHECK(syncs == 3);
 }
 
-TEST_CASE("a loop syncs for those who waited before it might, and for few when no more come") {
+TEST_CASE("a loop syncs for all of a turn, and for few when no more come") {
   LoopFixture f;
   Worker worker(f);
   std::atomic<int> syncs{0};
@@ -105,10 +105,10 @@ TEST_CASE("a loop syncs for those who waited before it might, and for few when n
   });
   std::vector<TestClient> clients;
   for (int i = 0; i < 10; ++i) clients.push_back(f.Connect());
-  for (size_t i = 0; i + 1 < clients.size(); ++i) clients[i].Send("SET k v\r\n");
-  f.WaitForCommits(9);
   f.log().SetLoopsMaySync(true);
-  clients.back().Send("SET k v\r\n");
+  f.InOneTurn([&] {
+    for (TestClient& client : clients) client.Send("SET k v\r\n");
+  });
   for (TestClient& client : clients) CHECK(client.Expect("+OK\r\n"));
   CHECK(syncs == 1);
   // Nine of ten have nothing more to write.
@@ -117,12 +117,49 @@ TEST_CASE("a loop syncs for those who waited before it might, and for few when n
     CHECK(clients[0].Expect("+OK\r\n"));
     CHECK(syncs == 2 + i);
   }
-  // They go while they are waited for.
-  for (TestClient& client : clients) client.Send("SET k v\r\n");
+}
+
+TEST_CASE("a loop waits for nearly all of those that a sync let go") {
+  LoopFixture f({}, /*gather_us_max=*/3'600'000'000);
+  Worker worker(f);
+  std::atomic<int> syncs{0};
+  f.set_on_sync([&] {
+    ++syncs;
+    return worker.Work();
+  });
+  std::vector<TestClient> clients;
+  for (int i = 0; i < 10; ++i) clients.push_back(f.Connect());
+  const auto set = [&](size_t from, size_t to) {
+    const engine::Stamp before = f.store().stamp.load();
+    for (size_t i = from; i < to; ++i) clients[i].Send("SET k v\r\n");
+    f.WaitForCommits(before + (to - from));
+    f.FinishTurn();
+  };
+  f.log().SetLoopsMaySync(true);
+  f.InOneTurn([&] {
+    for (TestClient& client : clients) client.Send("SET k v\r\n");
+  });
   for (TestClient& client : clients) CHECK(client.Expect("+OK\r\n"));
-  clients.erase(clients.begin() + 1, clients.end());
-  clients[0].Send("SET k w\r\n");
-  CHECK(clients[0].Expect("+OK\r\n"));
+  CHECK(syncs == 1);
+  set(0, 8);
+  CHECK(syncs == 1);
+  for (size_t i = 0; i < 8; ++i) CHECK(clients[i].Silent());
+  set(8, 9);  // one of ten is missing
+  CHECK(syncs == 2);
+  for (size_t i = 0; i < 9; ++i) CHECK(clients[i].Expect("+OK\r\n"));
+  set(0, 7);
+  CHECK(syncs == 2);
+  clients[8].Close();  // not waited for any more
+  for (size_t i = 0; i < 7; ++i) CHECK(clients[i].Expect("+OK\r\n"));
+  CHECK(syncs == 3);
+  // Those that another lets go leave at once, though the loop waits for more.
+  set(0, 2);
+  CHECK(syncs == 3);
+  CHECK(worker.Work());
+  for (size_t i = 0; i < 2; ++i) CHECK(clients[i].Expect("+OK\r\n"));
+  set(2, 7);
+  for (size_t i = 2; i < 7; ++i) CHECK(clients[i].Expect("+OK\r\n"));
+  CHECK(syncs == 4);
 }
 
 TEST_CASE("a loop that could not sync answers when another has, and tells of a failure") {
