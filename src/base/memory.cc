@@ -228,21 +228,31 @@ void Decay(unsigned arena) {
 // The most that was in use of late: in the last kLargeDecayMs, and up to as long before.
 class RecentPeak {
  public:
-  size_t Note(size_t bytes) {
-    using std::chrono::steady_clock;
-    const int64_t now = steady_clock::now().time_since_epoch() / std::chrono::milliseconds(1);
+  // Ten times a second: figures take longer to make than pages to give back.
+  bool IsDue() {
     const std::lock_guard lock(mutex_);
-    if (now - began_ms_ >= kLargeDecayMs) {
+    if (NowMs() - noted_ms_ < kEveryMs) return false;
+    noted_ms_ = NowMs();
+    return true;
+  }
+  size_t Note(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    if (NowMs() - began_ms_ >= kLargeDecayMs) {
       before_ = std::exchange(peak_, 0);
-      began_ms_ = now;
+      began_ms_ = NowMs();
     }
     peak_ = std::max(peak_, bytes);
     return std::max(peak_, before_);
   }
 
  private:
+  static constexpr int64_t kEveryMs = 100;
+  static int64_t NowMs() {
+    using std::chrono::steady_clock;
+    return steady_clock::now().time_since_epoch() / std::chrono::milliseconds(1);
+  }
   std::mutex mutex_;
-  int64_t began_ms_ = 0;
+  int64_t noted_ms_ = 0, began_ms_ = 0;
   size_t peak_ = 0, before_ = 0;
 };
 
@@ -250,6 +260,7 @@ class RecentPeak {
 // in use of late.
 void TrimLarge() {
   static constinit RecentPeak peak;
+  if (!peak.IsDue()) return;
   const size_t page = RefreshFigures();
   size_t used = 0, size = sizeof(used);
   if (mallctl("stats.active", &used, &size, nullptr, 0) != 0) std::abort();

@@ -18,7 +18,7 @@ constexpr int64_t kIntervalMsDefault = 100;
 // Deadlines and garbage lie in inboxes for so long at the most: a key whose deadline came sooner
 // goes so much later.
 constexpr int64_t kTickMs = 25;
-constexpr int64_t kReturnEveryUs = 100'000;
+constexpr int64_t kReturnEveryUs = 20'000;
 
 void FreeHistory(History* entry, FreedKeyspace* freed) {
   while (entry != nullptr) {
