@@ -256,6 +256,9 @@ class RecentPeak {
   size_t peak_ = 0, before_ = 0;
 };
 
+// As RangeHooks: a collector may run until the process is gone.
+static_assert(std::is_trivially_destructible_v<RecentPeak>);
+
 // Of the free pages for large values at most so much is kept that all together is no more than was
 // in use of late.
 void TrimLarge() {

@@ -271,6 +271,13 @@ bool Life::WaitFor(const std::function<bool()>& condition) {
   return met;
 }
 
+std::string Life::Switch(Mode mode) {
+  session->LeaveEpoch();  // it waits for a snapshot
+  Status status = persistence->SetMode(mode);
+  session->EnterEpoch();
+  return status.ok() ? std::string() : status.message();
+}
+
 std::string Life::Snapshot() {
   auto ticket = persistence->RequestSnapshot(/*again=*/true);
   if (!ticket.ok()) return ticket.message();

@@ -115,6 +115,7 @@ struct Life {
     return WaitFor([&] { return log().admission() == admission; });
   }
   std::string Snapshot();  // taken, waited for
+  std::string Switch(Mode mode);
   TestContents Contents();
 
   LossyFileSystem& files;

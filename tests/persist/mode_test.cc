@@ -14,13 +14,6 @@ void CheckCrash(LossyFileSystem& left, const History& history, Stamp promised) {
   REQUIRE(history.NewestUpTo(loaded.recovered.stamp) >= history.NewestUpTo(promised));
 }
 
-std::string Switch(Life& life, Mode mode) {
-  life.session->LeaveEpoch();  // it waits for a snapshot
-  Status status = life.persistence->SetMode(mode);
-  life.session->EnterEpoch();
-  return status.ok() ? std::string() : status.message();
-}
-
 TEST_CASE("modes: none, relaxed, full, none and full again, with a crash at each stage") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
@@ -34,7 +27,7 @@ TEST_CASE("modes: none, relaxed, full, none and full again, with a crash at each
     for (Mode mode : {Mode::kNone, Mode::kRelaxed, Mode::kFull, Mode::kNone, Mode::kFull}) {
       INFO("round ", round, " mode ", static_cast<int>(mode));
       const uint64_t before = files.operations();
-      REQUIRE(Switch(life, mode) == "");
+      REQUIRE(life.Switch(mode) == "");
       CHECK(life.persistence->mode() == mode);
       CHECK((life.safe() == engine::CommitLog::kEverything) == (mode == Mode::kNone));
       // During the change what had been promised before it stays.
@@ -78,7 +71,7 @@ TEST_CASE("modes: a change that fails changes nothing, and can be tried again") 
                                  {Operation::kWrite, "snapshot.tmp"}}) {
     INFO(path);
     files.Fail(operation, 1, /*once=*/false, "Input/output error", path);
-    CHECK(Switch(life, Mode::kFull).find("Input/output error") != std::string::npos);
+    CHECK(life.Switch(Mode::kFull).find("Input/output error") != std::string::npos);
     files.Recover();
     CHECK(life.persistence->mode() == Mode::kNone);
     CHECK(!life.persistence->switching());
@@ -90,7 +83,7 @@ TEST_CASE("modes: a change that fails changes nothing, and can be tried again") 
     // The old snapshot, or a whole new one.
     CHECK(loaded.contents == life.history.At(loaded.recovered.stamp));
   }
-  REQUIRE(Switch(life, Mode::kFull) == "");
+  REQUIRE(life.Switch(Mode::kFull) == "");
   const Stamp stamp = life.Set(0, "b", "3");
   REQUIRE(life.WaitSafe(stamp));
   REQUIRE(life.Snapshot() == "");
@@ -106,7 +99,7 @@ TEST_CASE("modes: the snapshot that a change took is missed when somebody remove
   Life life(files, {.mode = Mode::kNone});
   REQUIRE(life.Start() == "");
   life.Set(0, "a", "1");
-  REQUIRE(Switch(life, Mode::kFull) == "");
+  REQUIRE(life.Switch(Mode::kFull) == "");
   REQUIRE(life.WaitSafe(life.Set(0, "b", "2")));
   CHECK(life.Stop() == "");
   auto left = files.Kill();
@@ -135,7 +128,7 @@ TEST_CASE("modes: a log that is always written to leaves the segment that its sn
       std::this_thread::yield();
     }
   });
-  REQUIRE(Switch(life, Mode::kRelaxed) == "");
+  REQUIRE(life.Switch(Mode::kRelaxed) == "");
   REQUIRE(life.WaitFor([&] { return life.persistence->log_figures().segments_used.load() > 1; }));
   stop = true;
   writer.join();
@@ -156,7 +149,7 @@ TEST_CASE("modes: a save point in mode none makes the directory while a log is s
     REQUIRE(life.Start() == "");
     life.Set(0, "a", "1");
     std::this_thread::sleep_for(std::chrono::milliseconds(round * 15));
-    REQUIRE(Switch(life, Mode::kFull) == "");
+    REQUIRE(life.Switch(Mode::kFull) == "");
     REQUIRE(life.WaitSafe(life.Set(0, "b", "2")));
     CHECK(Load(*files.Crash(1)).contents == life.Contents());
     CHECK(life.Stop() == "");

@@ -14,13 +14,6 @@
 namespace fluxkv::persist {
 namespace {
 
-std::string Switch(Life& life, Mode mode) {
-  life.session->LeaveEpoch();
-  Status status = life.persistence->SetMode(mode);
-  life.session->EnterEpoch();
-  return status.ok() ? std::string() : status.message();
-}
-
 TEST_CASE("try sync: who syncs finds his commit on disk, and only ever writes and syncs") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
@@ -120,15 +113,15 @@ TEST_CASE("try sync: nothing in another mode, or in a failed log") {
   files.Recover();
   REQUIRE(life.WaitSafe(lost));
   REQUIRE(WaitMaySync(life));
-  REQUIRE(Switch(life, Mode::kRelaxed) == "");
+  REQUIRE(life.Switch(Mode::kRelaxed) == "");
   CHECK(!life.log().loops_may_sync());
   life.log().SetLoopsMaySync(true);
   life.Set(0, "a", "relaxed");
   CHECK(!life.persistence->SyncLog());
   life.log().SetLoopsMaySync(false);
-  REQUIRE(Switch(life, Mode::kFull) == "");
+  REQUIRE(life.Switch(Mode::kFull) == "");
   REQUIRE(WaitMaySync(life));
-  REQUIRE(Switch(life, Mode::kNone) == "");
+  REQUIRE(life.Switch(Mode::kNone) == "");
   CHECK(!life.log().loops_may_sync());
   life.Set(0, "a", "none");
   CHECK(!life.persistence->SyncLog());
@@ -206,7 +199,7 @@ TEST_CASE("try sync: many threads, and changes between full and relaxed") {
   }
   for (int i = 0; left > 0; ++i) {
     // Mostly full: who may sync is known only after a sync.
-    if (i % 8 < 2 && Switch(life, i % 2 == 0 ? Mode::kRelaxed : Mode::kFull) != "") ++wrong;
+    if (i % 8 < 2 && life.Switch(i % 2 == 0 ? Mode::kRelaxed : Mode::kFull) != "") ++wrong;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   for (std::thread& thread : threads) thread.join();

@@ -13,13 +13,6 @@
 namespace fluxkv::persist {
 namespace {
 
-std::string Switch(Life& life, Mode mode) {
-  life.session->LeaveEpoch();
-  Status status = life.persistence->SetMode(mode);
-  life.session->EnterEpoch();
-  return status.ok() ? std::string() : status.message();
-}
-
 TEST_CASE("try write: commits are safe at once, and their writer only ever writes") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
@@ -72,13 +65,13 @@ TEST_CASE("try write: nothing in full mode, nothing without a log, nothing in a 
   for (int i = 0; i < 20; ++i) life.persistence->WriteLog();
   REQUIRE(life.WaitAdmission(engine::CommitLog::Admission::kFailed));
   CHECK(!life.log().IsSafe(lost));
-  REQUIRE(Switch(life, Mode::kRelaxed) == "");  // the failed log stays so
+  REQUIRE(life.Switch(Mode::kRelaxed) == "");  // the failed log stays so
   for (int i = 0; i < 20; ++i) life.persistence->WriteLog();
   CHECK(!life.log().IsSafe(lost));
   CHECK(life.log().admission() == engine::CommitLog::Admission::kFailed);
   files.Recover();
   REQUIRE(life.WaitSafe(lost));
-  REQUIRE(Switch(life, Mode::kNone) == "");
+  REQUIRE(life.Switch(Mode::kNone) == "");
   life.Set(0, "a", "3");
   life.persistence->WriteLog();
   CHECK(mine == 0);
@@ -144,7 +137,7 @@ TEST_CASE("try write: many threads, and changes between relaxed and full") {
     });
   }
   for (int i = 0; left > 0; ++i) {
-    if (Switch(life, i % 2 == 0 ? Mode::kFull : Mode::kRelaxed) != "") ++wrong;
+    if (life.Switch(i % 2 == 0 ? Mode::kFull : Mode::kRelaxed) != "") ++wrong;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   for (std::thread& thread : threads) thread.join();
@@ -171,7 +164,7 @@ TEST_CASE("try write: behind a change to full nothing is safe that is not on dis
     while (!stop) life.persistence->WriteLog();
   });
   for (int i = 0; i < 60 / kSlower + 4; ++i) {
-    REQUIRE(Switch(life, Mode::kFull) == "");
+    REQUIRE(life.Switch(Mode::kFull) == "");
     for (int n = 0; n < 3; ++n) {
       const Stamp stamp = life.Set(0, "a", std::to_string(i) + ":" + std::to_string(n));
       REQUIRE(life.WaitSafe(stamp));
@@ -179,7 +172,7 @@ TEST_CASE("try write: behind a change to full nothing is safe that is not on dis
       REQUIRE(loaded.error == "");
       REQUIRE(loaded.contents == life.history.At(stamp));
     }
-    REQUIRE(Switch(life, Mode::kRelaxed) == "");
+    REQUIRE(life.Switch(Mode::kRelaxed) == "");
     life.Set(0, "b", std::to_string(i));
   }
   stop = true;

@@ -295,26 +295,7 @@ TEST_CASE("with a log thread, nothing is answered before it is safe") {
       }
     }
   });
-  // One client a thread; the reply to `INCR` of a shared key is the number of its commit.
-  auto client = [&](size_t rounds) {
-    TestClient a = f.Connect();
-    for (size_t round = 0; round < rounds; ++round) {
-      const size_t commands = 1 + round % 7;
-      a.Send(Repeat("INCR n\r\n", commands));
-      for (size_t i = 0; i < commands; ++i) {
-        std::string number;
-        while (!number.ends_with("\r\n")) {
-          std::string byte = a.Receive(1);
-          if (byte.empty()) {
-            early.fetch_add(1000);
-            return;
-          }
-          number += byte;
-        }
-        if (std::stoull(number.substr(1)) > f.log().safe()) early.fetch_add(1);
-      }
-    }
-  };
+  auto client = [&](size_t rounds) { early += EarlyReplies(f, rounds, 7); };
   std::thread second([&] { client(300); });
   std::thread third([&] { client(300); });
   client(300);

@@ -137,4 +137,25 @@ bool LoopFixture::Nothing(const TestClient& client) {
   return client.Silent();
 }
 
+int EarlyReplies(LoopFixture& f, size_t rounds, size_t commands_max) {
+  TestClient client = f.Connect();
+  int early = 0;
+  for (size_t round = 0; round < rounds; ++round) {
+    const size_t commands = 1 + round % commands_max;
+    std::string all;
+    for (size_t i = 0; i < commands; ++i) all += "INCR n\r\n";
+    client.Send(all);
+    for (size_t i = 0; i < commands; ++i) {
+      std::string number;
+      while (!number.ends_with("\r\n")) {
+        const std::string byte = client.Receive(1);
+        if (byte.empty()) return early + 1000;
+        number += byte;
+      }
+      if (std::stoull(number.substr(1)) > f.log().safe()) ++early;
+    }
+  }
+  return early;
+}
+
 }  // namespace fluxkv::server

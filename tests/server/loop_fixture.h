@@ -140,4 +140,9 @@ class LoopFixture {
   std::unique_ptr<TestClient> prober_;
 };
 
+// A client that sends INCR of a key that is shared by all, so that a reply is the number of its
+// commit, up to `commands_max` at once. How many came before their commit was safe; 1000 more when
+// one did not come.
+int EarlyReplies(LoopFixture& f, size_t rounds, size_t commands_max);
+
 }  // namespace fluxkv::server
