@@ -1,16 +1,12 @@
 # fluxkv: `make help` lists the targets. Objects go to build/<flavour>/, dependencies are tracked (-MMD).
 #   NATIVE=1 tunes for this machine's CPU    LTO=0 links faster    V=1 shows commands    FLAVOUR=release|debug|asan|tsan|library
-#   PLANT=NAME builds the tests with one planted bug (-DFLUXKV_PLANT_NAME) into build/plant-NAME
 .DEFAULT_GOAL := all
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --jobs=$(shell nproc) --no-print-directory
 endif
 
 FLAVOUR ?= release
-ifdef PLANT
-override FLAVOUR := debug
-endif
-DIR     := build/$(if $(PLANT),plant-$(PLANT),$(FLAVOUR))
+DIR     := build/$(FLAVOUR)
 CACHE   := $(shell command -v ccache)
 export CCACHE_SLOPPINESS := pch_defines,time_macros
 ARCH    := $(if $(NATIVE),-march=native,$(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2))
@@ -27,11 +23,11 @@ INCLUDEDIR ?= $(PREFIX)/include
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 
-# What each flavour is: the product, the tests' build (invariant checks on), the two sanitizers, and the library, which
+# What each flavour is: the product, the tests' build (invariant checks on, with bugs to be asked for), the two sanitizers, and the library, which
 # any compiler's link must understand, and put into a shared object if it likes. The sanitizers replace malloc themselves, so jemalloc is left out there.
 FLAGS_release := -O3 -g -DNDEBUG $(if $(filter 1,$(LTO)),-flto=auto)
 FLAGS_library := -O3 -g1 -DNDEBUG -fPIC
-FLAGS_debug   := -O1 -g1
+FLAGS_debug   := -O1 -g1 -DFLUXKV_PLANTS
 FLAGS_asan    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread -Wno-error=tsan
 JEMALLOC_release := 1
@@ -42,7 +38,7 @@ CXXSTD   := -std=c++20 -pthread
 # -Wrestrict is wrong about std::string in GCC 12 (its bug 105651).
 WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wno-restrict
 DEFINES  := -DSPDLOG_COMPILED_LIB -DSPDLOG_SHARED_LIB -DSPDLOG_FMT_EXTERNAL \
-            $(if $(JEMALLOC_$(FLAVOUR)),-DFLUXKV_JEMALLOC) $(if $(PLANT),-DFLUXKV_PLANT_$(PLANT))
+            $(if $(JEMALLOC_$(FLAVOUR)),-DFLUXKV_JEMALLOC)
 CXXFLAGS += $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $(WARNINGS) $(DEFINES) -Iinclude -Isrc -I.
 LDLIBS   := $(if $(JEMALLOC_$(FLAVOUR)),-ljemalloc) -luv -luring -lxxhash -lspdlog -lfmt
 QUIET    := $(if $(V),,@)
@@ -52,7 +48,7 @@ LINK      = $(QUIET)$(CXX) $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $^ -o $@ $(LDLI
 
 # The tests' builds parse the standard library once for src and once for tests, whose -O differs: a fifth of their time.
 # The product and the library are built without, so that there a source includes what it uses.
-PCH_DIR  := build/$(FLAVOUR)/precompiled
+PCH_DIR  := $(DIR)/precompiled
 PCH      := $(if $(filter debug asan tsan,$(FLAVOUR)),$(PCH_DIR)/src.h.gch $(PCH_DIR)/tests.h.gch)
 USE_PCH   = $(if $(PCH),-fpch-preprocess -include $(PCH_DIR)/$(if $(filter tests/%,$<),tests,src).h)
 
@@ -72,12 +68,7 @@ FUZZ     := $(filter tests/fuzz/%_fuzz.cc,$(TEST_CC))
 FUZZ_MAIN := tests/fuzz/standalone_main.cc
 SUPPORT  := $(filter-out %_test.cc tests/doctest_main.cc $(WIRE) $(TOOLS) $(FUZZ) $(FUZZ_MAIN),$(TEST_CC))
 
-# A planted bug changes only the objects whose sources mention it; the others come from the debug build.
-ifdef PLANT
-MENTION  := $(shell grep -rlw FLUXKV_PLANT_$(PLANT) src)
-CHANGED  := $(patsubst build/debug/%.d,%.cc,$(foreach f,$(MENTION),$(shell grep -rlF --include='*.d' ' $(f)' build/debug)))
-endif
-object   = $(foreach f,$(1),$(if $(PLANT),$(if $(filter $(f),$(CHANGED)),$(DIR),build/debug),$(DIR))/$(f:.cc=.o))
+object   = $(patsubst %.cc,$(DIR)/%.o,$(1))
 EXAMPLES := $(patsubst examples/%.cc,build/examples/%,$(sort $(wildcard examples/*.cc)))
 PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
@@ -143,7 +134,7 @@ isolation: deps-test ## long isolation runs: ISOLATION_SECONDS (600) each
 crash: deps-test ## the server killed and started again CRASH_CYCLES (50) times in each mode
 	@CRASH_CYCLES=$(CRASH_CYCLES) scripts/run-tests.py long-crash
 
-plants: deps-test ## every planted bug, those too that `make test` leaves out for time's sake
+plants: deps-test ## every planted bug must be caught
 	@scripts/run-tests.py plant
 
 lint: deps-test  ## format, include arrows, headers compile alone, files named in docs exist
@@ -190,7 +181,7 @@ clean:           ## remove build/
 deps-test:
 	@scripts/install-deps.sh test
 
-# What the test runner builds, by FLAVOUR (and PLANT).
+# What the test runner builds, by FLAVOUR.
 server: $(DIR)/fluxkv $(DIR)/fluxkv-import $(DIR)/fluxkv-check
 unit:   $(DIR)/unit_tests
 wire:   $(DIR)/wire_tests build/peers/redis-server
@@ -240,7 +231,7 @@ ifneq ($(PCH),)
 endif
 $(PCH_DIR)/tests.h.gch: OPTIMISE := -O0
 $(PCH_DIR)/%.h.gch: $(PCH_DIR)/%.h
-	$(QUIET)$(CXX) $(filter-out -DFLUXKV_PLANT_%,$(CXXFLAGS)) $(OPTIMISE) -x c++-header $< -o $@.new && mv $@.new $@
+	$(QUIET)$(CXX) $(CXXFLAGS) $(OPTIMISE) -x c++-header $< -o $@.new && mv $@.new $@
 
 $(DIR)/%.o: %.cc $(PCH)
 	@mkdir -p $(@D) && echo "$(DIR): $<"

@@ -91,35 +91,28 @@ def crash_steps(cycles, long_cycles):
 
 
 def plant_steps():
-    """tests/plants.txt: one planted bug a line, NAME: the program and arguments that must catch it within 60 s. Those
-    with a + before the name run when asked for (make plants), for time's sake."""
-    known, on_demand = {}, set()
-    if os.path.exists("tests/plants.txt"):
-        for line in open("tests/plants.txt"):
-            if ":" in line and not line.startswith("#"):
-                name, command = line.split(":", 1)
-                known[name.strip(" +")] = command.split()
-                if name.startswith("+"):
-                    on_demand.add(name.strip(" +"))
+    """tests/plants.txt: one planted bug a line, NAME: the program and arguments that must catch it within 60 s."""
+    known = {}
+    for line in open("tests/plants.txt"):
+        if ":" in line and not line.startswith("#"):
+            name, command = line.split(":", 1)
+            known[name.strip()] = command.split()
     in_code = set()
     for path in glob.glob("src/**/*.*", recursive=True):
-        if path.endswith((".h", ".cc")):
-            in_code.update(re.findall(r"\bFLUXKV_PLANT_(\w+)", open(path).read()))
+        if path.endswith((".h", ".cc")) and not path.endswith("base/planted.h"):
+            in_code.update(re.findall(r"\bPLANTED\((\w+)\)", open(path).read()))
     for name in sorted(in_code ^ set(known)):
         yield Step(f"plant-{name}-is-in-code-and-in-tests/plants.txt".replace("/", ":"), ["false"])
     for name in sorted(in_code & set(known)):
         program, *arguments = known[name]
-        make = "unit" if program == "unit_tests" else "tools"
         source = f"tests/isolation/{program}.cc"
         wire = os.path.exists(source) and over_the_wire(source)
         # Without the bug the step `unit` has run the same cases.
-        for planted in (True,) if make == "unit" else (False, True):
-            where = f"build/plant-{name}" if planted else "build/debug"
-            needs = [f"PLANT={name}" if planted else "FLAVOUR=debug", make] + (["server"] if wire else [])
-            env = {"FLUXKV_SERVER": os.path.abspath(f"{where}/fluxkv"), "FLUXKV_THREADS": "4"} if wire else {}
-            yield Step(f"plant-{name}" + ("" if planted else "-absent"), [f"{where}/{program}", *arguments],
-                       (built("debug", "tests") + ["+"] if planted else []) + needs, env, timeout=60, must_fail=planted,
-                       on_demand=name in on_demand)
+        for planted in (True,) if program == "unit_tests" else (False, True):
+            needs = built("debug", "tests") + (["+", *built("debug", "server")] if wire else [])
+            env = (server_env("debug", 4) if wire else {}) | ({"FLUXKV_PLANT": name} if planted else {})
+            yield Step(f"plant-{name}" + ("" if planted else "-absent"), [f"build/debug/{program}", *arguments],
+                       needs, env, timeout=60, must_fail=planted)
 
 
 def all_steps():

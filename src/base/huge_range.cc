@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/check.h"
+#include "base/planted.h"
 
 namespace fluxkv {
 
@@ -99,10 +100,8 @@ bool HugeRange::GiveBack(void* pages, size_t size) {
     if (!block.large) return;
     if (block.missing_count == kBlockPages) {
       SetSmall(number, false);
-#ifndef FLUXKV_PLANT_HUGE_ALWAYS
-    } else if (block.missing_count > kMissingMost) {
+    } else if (block.missing_count > kMissingMost && !PLANTED(HUGE_ALWAYS)) {
       SetSmall(number, true);
-#endif
     }
   });
   return true;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "command/connection.h"
 #include "command/keys.h"
 #include "command/notify.h"
@@ -107,9 +108,7 @@ bool QueueRunner::Begin(Mode mode) {
 }
 
 bool QueueRunner::WatchedChanged() const {
-#ifdef FLUXKV_PLANT_EXEC_IGNORES_WATCH
-  return false;
-#endif
+  if (PLANTED(EXEC_IGNORES_WATCH)) return false;
   for (const auto& [place, token] : session_.watched) {
     if (context_.services.database.Changed(token)) return true;
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "base/vectors.h"
 #include "engine/collector.h"
 #include "engine/store.h"
@@ -188,21 +189,14 @@ void Collector::PruneHistory(Version* head) {
 // ---- Dead nodes
 
 bool Collector::IsSafe(const Version* head) const {
-#ifdef FLUXKV_PLANT_BURY_UNSAFE
-  return true;
-#endif
-  return head == nullptr || store_.log.IsSafe(head->stamp());
+  return head == nullptr || PLANTED(BURY_UNSAFE) || store_.log.IsSafe(head->stamp());
 }
 
 bool Collector::MayBury(const Version* head, uint64_t hash) const {
   if (!LooksDead(head) || !IsSafe(head)) return false;
-#ifndef FLUXKV_PLANT_BURY_BEFORE_WRITER
-  if (head != nullptr && store_.writing_snapshots.Needs(0, head->stamp())) return false;  // G4
-#endif
-#ifdef FLUXKV_PLANT_BURY_WATCHED
-  return true;
-#endif
-  return !store_.watches.Holds(hash);
+  const bool awaited = head != nullptr && store_.writing_snapshots.Needs(0, head->stamp());  // G4
+  if (awaited && !PLANTED(BURY_BEFORE_WRITER)) return false;
+  return PLANTED(BURY_WATCHED) || !store_.watches.Holds(hash);
 }
 
 void Collector::FindCandidates(uint32_t db, const Node* item) {
@@ -234,9 +228,7 @@ Collector::Verdict Collector::BuryWithNeighbours(const Garbage& item) {
   if (!db) return Verdict::kHeld;  // the keyspace is dropped and frees its nodes itself
   item.keyspace->list.Read(item.node->key(), &page_);
   FindCandidates(*db, item.node);
-#ifdef FLUXKV_PLANT_BURY_WITHOUT_LATCH
-  latch_keys_.clear();
-#endif
+  if (PLANTED(BURY_WITHOUT_LATCH)) latch_keys_.clear();
   txn_->BeginLatched(latch_keys_);
   Verdict verdict = Verdict::kHeld;
   if (store_.Root(*db)->keyspace == item.keyspace) {  // K1; else it is looked at again
@@ -273,9 +265,9 @@ void Collector::Unlink(Keyspace* keyspace) {
   keyspace->buried.fetch_add(closed_.size(), std::memory_order_seq_cst);
   for (const Candidate& c : closed_) keyspace->index.Remove(c.node, c.hash);
   keyspace->list.Remove(nodes_, handle_->reclaimer());
-#ifdef FLUXKV_PLANT_RETIRE_NEIGHBOURS
-  for (Node* node : nodes_) RetireClosed(node);
-#endif
+  if (PLANTED(RETIRE_NEIGHBOURS)) {
+    for (Node* node : nodes_) RetireClosed(node);
+  }
 }
 
 }  // namespace fluxkv::engine

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "engine/collector.h"
 #include "engine/store.h"
 
@@ -89,10 +90,8 @@ void Collector::ExpireBatch(std::span<const Deadlines::Entry> batch) {
         CHECK(txn_->DeleteExpired(*db, Key(node->key(), e.hash)));
         node->clear(Node::kFiled);
         gone_.push_back({head->expiry_ms(), node});
-      } else {
-#ifndef FLUXKV_PLANT_FORGET_MOVED_DEADLINE
+      } else if (!PLANTED(FORGET_MOVED_DEADLINE)) {
         deadlines_.Add({head->expiry_ms(), e.hash, e.keyspace});
-#endif
       }
     }
   }
@@ -153,11 +152,7 @@ void Collector::SweepEntries(std::vector<Deadlines::Entry>* entries) {
 }
 
 bool Collector::StillWanted(const Deadlines::Entry& entry, const Keyspace& keyspace) {
-#ifdef FLUXKV_PLANT_KEEP_STALE_DEADLINES
-  bool wanted = true;
-#else
-  bool wanted = false;
-#endif
+  bool wanted = PLANTED(KEEP_STALE_DEADLINES);
   nodes_.clear();
   keyspace.index.FindByHash(entry.hash, &nodes_);
   for (Node* node : nodes_) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "engine/collector.h"
 #include "engine/store.h"
 
@@ -75,9 +76,7 @@ bool Collector::SettlePage(RangeWalk* walk) {
     if (!SettleBatch(walk, nodes.subspan(i, std::min(kTogether, nodes.size() - i))))
       return false;  // from the position on, when its number is known again
   }
-#ifdef FLUXKV_PLANT_RANGE_DELETE_LEAVES_EARLY
-  last |= page_.count != 0;
-#endif
+  if (PLANTED(RANGE_DELETE_LEAVES_EARLY)) last |= page_.count != 0;
   const bool cut = nodes.size() == left && !last;
   if (left != kSettleAll) settle_left_.compare_exchange_strong(left, left - nodes.size());
   if (cut) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 
 namespace fluxkv::engine {
 
@@ -68,9 +69,7 @@ void Conflicts::EndReadOnly(ReadOnly reader) {
 }
 
 void Conflicts::Mark(uint32_t db, uint64_t hash, Stamp position) {
-#ifdef FLUXKV_PLANT_DROP_READ_MARKS
-  return;
-#endif
+  if (PLANTED(DROP_READ_MARKS)) return;
   auto& mark = marks_[MarkIndex(db, hash)];
   Stamp seen = mark.load(std::memory_order_seq_cst);
   // A mark that is already there must still be ordered before the caller's load: the exchange with

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 
 namespace fluxkv::engine {
 
@@ -13,9 +14,7 @@ void Deadlines::Push(Array* array, const Entry& entry) {
 }
 
 void Deadlines::Sort(Array* array) {
-#ifdef FLUXKV_PLANT_EXPIRE_UNSORTED
-  array->sorted = true;
-#endif
+  if (PLANTED(EXPIRE_UNSORTED)) array->sorted = true;
   if (!array->sorted)
     std::sort(array->entries.begin(), array->entries.end(),
               [](const Entry& a, const Entry& b) { return Before()(b, a); });

@@ -1,16 +1,16 @@
 #include "engine/epoch.h"
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "base/vectors.h"
 
 namespace fluxkv::engine {
 
 namespace {
-#ifdef FLUXKV_PLANT_EPOCH_SHORT_GRACE
-constexpr uint64_t kGrace = 1;
-#else
 constexpr uint64_t kGrace = 3;  // epoch.h says why
-#endif
+uint64_t Grace() {
+  return PLANTED(EPOCH_SHORT_GRACE) ? 1 : kGrace;
+}
 }  // namespace
 
 Epochs::~Epochs() {
@@ -89,11 +89,11 @@ void Reclaimer::AdoptOrphans() {
 void Reclaimer::Collect() {
   // A thread that is alone moves the epoch through the whole grace at once;
   // others go one step a visit.
-  for (uint64_t i = 0; i < kGrace && epochs_.TryAdvance(); ++i) {
+  for (uint64_t i = 0; i < Grace() && epochs_.TryAdvance(); ++i) {
   }
   uint64_t epoch = epochs_.current();
   size_t freed_bytes = 0;
-  while (first_ < retired_.size() && retired_[first_].epoch + kGrace <= epoch) {
+  while (first_ < retired_.size() && retired_[first_].epoch + Grace() <= epoch) {
     const Retired& r = retired_[first_++];
     freed_bytes += r.bytes;
     r.free(r.object);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "engine/collector.h"
 #include "engine/store.h"
 
@@ -29,9 +30,7 @@ void Handle::Leave() {
   recorder_.Sync(static_cast<uint32_t>(store_.clock.now_ms() / 1000));
   reclaimer_.Leave();
   commands_in_epoch_ = 0;
-#ifndef FLUXKV_PLANT_PLACES_OUTLIVE_EPOCH
-  place_count_ = 0;
-#endif
+  if (!PLANTED(PLACES_OUTLIVE_EPOCH)) place_count_ = 0;
   shared_.retired_bytes.store(reclaimer_.retired_bytes(), std::memory_order_relaxed);
 }
 

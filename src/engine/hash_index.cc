@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/planted.h"
 #include "base/prefetch.h"
 
 namespace fluxkv::engine {
@@ -251,9 +252,7 @@ void HashIndex::Grow(Segment* segment, Reclaimer& reclaimer) {
     bucket.meta.store(static_cast<uint16_t>(bucket.meta.load(std::memory_order_relaxed) | kMoved),
                       std::memory_order_release);
   }
-#ifndef FLUXKV_PLANT_SPLIT_UNMARKED
-  segment->moved = true;
-#endif
+  segment->moved = !PLANTED(SPLIT_UNMARKED);
   std::lock_guard lock(directory_mutex_);
   for (Segment* part : built) PublishSegment(part, reclaimer);
   bytes_.fetch_sub(AllocatedBytes(segment->bytes()), std::memory_order_relaxed);
@@ -311,11 +310,8 @@ uint64_t HashIndex::Collect(uint64_t from, size_t count, std::vector<Entry>* out
   for (size_t buckets = 1;; ++buckets) {
     const Segment* segment = SegmentOf(position).segment();
     const size_t home = segment->HomeOf(position);
-#ifdef FLUXKV_PLANT_PAGE_FROM_ITS_START
-    const uint64_t at = from;
-#else
-    const uint64_t at = position >> kShift;  // after growth a home may begin before it
-#endif
+    // After growth a home may begin before it.
+    const uint64_t at = PLANTED(PAGE_FROM_ITS_START) ? from : position >> kShift;
     if (!CollectBucket(*segment, home, at, out)) {
       backoff.Pause();
       continue;

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/planted.h"
 #include "base/prefetch.h"
 #include "engine/latch.h"
 
@@ -286,9 +287,7 @@ bool OrderedList::IsIn(const Block& block, std::string_view key) {
 OrderedList::Block* OrderedList::LatchFor(std::string_view key, Block* guess) {
   for (;; guess = nullptr) {
     Block* block = guess;
-#ifdef FLUXKV_PLANT_LIST_TRUST_PLACE
-    if (block != nullptr && TryLatch(block)) return block;
-#endif
+    if (PLANTED(LIST_TRUST_PLACE) && block != nullptr && TryLatch(block)) return block;
     if (block == nullptr || !IsIn(*block, key)) {
       block = Descend(key);
       PrefetchBlock(block);
@@ -305,10 +304,9 @@ void OrderedList::Insert(Node* node, Reclaimer&, Place place) {
   const std::string_view key = node->key();
   Block* block = LatchFor(key, place.list_ == this ? place.block_ : nullptr);
   const uint32_t count = block->count.load(std::memory_order_relaxed);
-#ifndef FLUXKV_PLANT_LIST_STALE_HEADS
   const std::string_view shared = block->tower->low().substr(0, block->shared);
-  if (!key.starts_with(shared)) MakeHeads(block, SharedBytes(shared, key));
-#endif
+  if (!key.starts_with(shared) && !PLANTED(LIST_STALE_HEADS))
+    MakeHeads(block, SharedBytes(shared, key));
   const size_t position = PositionOf(*block, key);
   const auto is_of = [&](size_t i) {  // L7
     return block->heads[i] == HeadOf(block->node(i)->key(), block->shared);
@@ -401,9 +399,7 @@ void OrderedList::TakeOverNext(Block* block, Reclaimer& reclaimer) {
   Block* next = next_tower == nullptr ? nullptr : next_tower->block;
   if (next == nullptr || count + next->count.load(std::memory_order_relaxed) > kEntriesMerged)
     return;
-#ifndef FLUXKV_PLANT_LIST_MERGE_UNLATCHED
-  if (!TryLatchNow(next)) return;
-#endif
+  if (!PLANTED(LIST_MERGE_UNLATCHED) && !TryLatchNow(next)) return;
   const uint32_t more = next->count.load(std::memory_order_relaxed);
   if (count + more > kEntriesMerged) return Unlatch(next);
   if (more > 0) {
@@ -428,11 +424,7 @@ void OrderedList::Unlink(Block* block, Reclaimer& reclaimer) {
     }
     bytes_.fetch_sub(BlockBytes(*block), std::memory_order_relaxed);
   }
-#ifdef FLUXKV_PLANT_LIST_UNLINKED_ALIVE
-  Unlatch(block);
-#else
-  Unlatch(block, /*dead=*/true);
-#endif
+  Unlatch(block, /*dead=*/!PLANTED(LIST_UNLINKED_ALIVE));
   reclaimer.Retire(block, BlockBytes(*block), [](void* p) { DeleteBlock(static_cast<Block*>(p)); });
 }
 

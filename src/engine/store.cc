@@ -1,6 +1,7 @@
 #include "engine/store.h"
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "engine/collector.h"
 
 namespace fluxkv::engine {
@@ -73,17 +74,17 @@ RootVersion* Store::RootAt(uint32_t db, Stamp snapshot) const {
 std::optional<uint32_t> Store::DatabaseOf(uint64_t keyspace_id) const {
   Backoff backoff;
   for (;;) {
-    [[maybe_unused]] const uint64_t changes = root_changes.load(std::memory_order_seq_cst);
+    const uint64_t changes = root_changes.load(std::memory_order_seq_cst);
     for (uint32_t db = 0; db < roots.size(); ++db) {
       if (Root(db)->keyspace->id == keyspace_id) return db;
     }
-#ifndef FLUXKV_PLANT_MISS_SWAPPED
     // A swap may have carried it from what was still to be looked at to what had been.
-    if (changes % 2 != 0 || root_changes.load(std::memory_order_seq_cst) != changes) {
+    const bool swapped =
+        changes % 2 != 0 || root_changes.load(std::memory_order_seq_cst) != changes;
+    if (swapped && !PLANTED(MISS_SWAPPED)) {
       backoff.Pause();
       continue;
     }
-#endif
     return std::nullopt;
   }
 }
@@ -173,10 +174,10 @@ const Version* Newest(const Keyspace& keyspace, const Key& key, Node** node) {
     *node = keyspace.index.Find(key);
     if (*node == nullptr) return nullptr;
     const Version* version = PublishedHead(**node);
-#ifdef FLUXKV_PLANT_RANGE_DELETES_LAST
-    for (int i = 0; i < 2000; ++i) __builtin_ia32_pause();
-    deletes = keyspace.range_deletes();
-#endif
+    if (PLANTED(RANGE_DELETES_LAST)) {
+      for (int i = 0; i < 2000; ++i) __builtin_ia32_pause();
+      deletes = keyspace.range_deletes();
+    }
     if (version != Node::Closed()) {
       if (deletes == nullptr) [[likely]]
         return version;
@@ -225,10 +226,10 @@ const Version* SeenOf(const Version* head, Stamp snapshot) {
 const Version* VisibleAt(const Keyspace& keyspace, const Node& node, Stamp snapshot) {
   const RangeDeletes* deletes = keyspace.range_deletes();  // R2: first
   const Version* seen = SeenOf(PublishedHead(node), snapshot);
-#ifdef FLUXKV_PLANT_RANGE_DELETES_LAST
-  for (int i = 0; i < 2000; ++i) __builtin_ia32_pause();
-  deletes = keyspace.range_deletes();
-#endif
+  if (PLANTED(RANGE_DELETES_LAST)) {
+    for (int i = 0; i < 2000; ++i) __builtin_ia32_pause();
+    deletes = keyspace.range_deletes();
+  }
   if (deletes == nullptr) [[likely]]
     return seen;
   return deletes->Seen(node.key(), seen, snapshot);

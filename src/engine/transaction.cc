@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "base/prefetch.h"
 #include "engine/handle.h"
 #include "engine/store.h"
@@ -45,10 +46,9 @@ bool Transaction::Validate() {
   for (const Read& read : reads_) {
     if (store_.Root(read.db) != read.root) return false;
     if (read.node != nullptr) {
-#ifndef FLUXKV_PLANT_VALIDATE_NOTHING
       const Keyspace& keyspace = *static_cast<const RootVersion*>(read.root)->keyspace;
-      if (!StillNewest(keyspace, *read.node, read.version)) return false;
-#endif
+      if (!PLANTED(VALIDATE_NOTHING) && !StillNewest(keyspace, *read.node, read.version))
+        return false;
     } else {
       const Keyspace& keyspace = *static_cast<const RootVersion*>(read.root)->keyspace;
       if (keyspace.index.Find(read.key) != nullptr ||
@@ -118,9 +118,7 @@ void Transaction::LatchStripes() {
   if (stripes_.size() > 1) {
     std::sort(stripes_.begin(), stripes_.end());
     stripes_.erase(std::unique(stripes_.begin(), stripes_.end()), stripes_.end());
-#ifdef FLUXKV_PLANT_LATCH_FIRST_ONLY
-    if (mode_ == Mode::kLatched) stripes_.resize(1);
-#endif
+    if (PLANTED(LATCH_FIRST_ONLY) && mode_ == Mode::kLatched) stripes_.resize(1);
   }
   for (uint16_t stripe : stripes_) handle_.AddLatchWait(store_.latches.at(stripe).Lock());
 }

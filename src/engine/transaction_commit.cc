@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "engine/collector.h"
 #include "engine/handle.h"
 #include "engine/store.h"
@@ -66,11 +67,10 @@ bool Transaction::FinishWithoutWrites() {
     return Conflict(NameOfOverwritten(pi) +
                     " was overwritten by one that must come before what was read");
   }
-#ifndef FLUXKV_PLANT_FORGET_READER_RANGES
+  if (PLANTED(FORGET_READER_RANGES)) return true;
   // The keys it read are marked already (FindAtSnapshot), its ranges were so only while it lived.
   for (const KeyRange& range : tracked_->transaction.ranges)
     store_.conflicts.MarkRangeLocked(range, snapshot_);
-#endif
   return true;
 }
 
@@ -80,9 +80,7 @@ bool Transaction::FirstCommitter() {
       return Conflict("database " + std::to_string(w.db) + " was cleared or swapped");
     Node* node = nullptr;
     const Version* newest = Newest(*w.keyspace, Key(w.key, w.hash), &node);
-#ifdef FLUXKV_PLANT_LAST_COMMITTER_WINS
-    newest = nullptr;
-#endif
+    if (PLANTED(LAST_COMMITTER_WINS)) newest = nullptr;
     if (newest != nullptr && newest->stamp() > snapshot_)
       return Conflict(Quoted(w.key) + " was written since");
   }
@@ -101,9 +99,7 @@ bool Transaction::Apply() {
   const bool tracking = store_.conflicts.tracking();
   if (tracking) {  // C1, C2; while waiting for the mutex nothing is in flight
     shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
-#ifndef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
-    serial.lock();
-#endif
+    if (!PLANTED(CHECK_SIDE_BY_SIDE)) serial.lock();
     publish_floor();
   }
   const bool recording =
@@ -111,9 +107,8 @@ bool Transaction::Apply() {
   Install(tracking);
   Stamp pi = kStampPending;
   bool committed = !serializable_ || PassesSafetyNet(&pi);
-#ifdef FLUXKV_PLANT_CHECK_SIDE_BY_SIDE
-  if (serializable_) std::this_thread::sleep_for(std::chrono::microseconds(200));
-#endif
+  if (PLANTED(CHECK_SIDE_BY_SIDE) && serializable_)
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
   if (!committed) {
     Uninstall();
   } else if (installed_ == 0 && new_roots_.empty() && range_delete_ == nullptr) {
@@ -128,10 +123,10 @@ bool Transaction::Apply() {
     if (tracking) LeaveMarks(stamp, pi);
     commit_stamp_ = stamp;
     DependOn(stamp);
-#ifdef FLUXKV_PLANT_APPEND_AFTER_FLOOR
-    shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
-    for (int i = 0; i < 2000; ++i) __builtin_ia32_pause();
-#endif
+    if (PLANTED(APPEND_AFTER_FLOOR)) {
+      shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
+      for (int i = 0; i < 2000; ++i) __builtin_ia32_pause();
+    }
     if (recording && !unrecorded_) AppendToLog(stamp);  // D1
   }
   shared.commit_floor.store(HandleShared::kNotCommitting, std::memory_order_release);
@@ -151,9 +146,7 @@ void Transaction::Install(bool ordered) {
       w.keyspace->index.Insert(w.node, w.hash, handle_.reclaimer());
       handle_.AddGarbageBytes(static_cast<int64_t>(w.node->AllocatedBytes()));  // dead so far
     }
-#ifndef FLUXKV_PLANT_OVERWRITE_UNSETTLED
-    Settle(w.db, w.keyspace, w.node, w.hash);  // R3
-#endif
+    if (!PLANTED(OVERWRITE_UNSETTLED)) Settle(w.db, w.keyspace, w.node, w.hash);  // R3
     w.old = w.node->head();
     if (w.value == nullptr) {
       if (w.old == nullptr || w.old->is_tombstone()) continue;
@@ -256,9 +249,7 @@ std::string Transaction::NameOfRead(Stamp pi) {
 
 bool Transaction::PassesSafetyNet(Stamp* pi) {
   *pi = LeastOverwriterPi();
-#ifdef FLUXKV_PLANT_SKIP_SAFETY_NET
-  return true;
-#endif
+  if (PLANTED(SKIP_SAFETY_NET)) return true;
   Stamp eta = snapshot_;
   for (const Write& w : writes_) {
     if (w.installed == nullptr) continue;
@@ -271,12 +262,10 @@ bool Transaction::PassesSafetyNet(Stamp* pi) {
   }
   if (*pi <= eta)
     return Conflict(NameOfOverwritten(*pi) + " was overwritten, and " + NameOfRead(*pi));
-#ifndef FLUXKV_PLANT_IGNORE_READ_ONLY
-  if (*pi != kStampPending && store_.conflicts.ReadOnlyReaches(*pi)) {
+  if (!PLANTED(IGNORE_READ_ONLY) && *pi != kStampPending && store_.conflicts.ReadOnlyReaches(*pi)) {
     return Conflict(NameOfOverwritten(*pi) +
                     " was overwritten, and a read-only transaction has seen that");
   }
-#endif
   return true;
 }
 
@@ -289,9 +278,7 @@ void Transaction::LinkHistory(Stamp stamp, Stamp pi, bool tracking) {
       keep = w.old != nullptr ? store_.snapshots.Needs(w.old->stamp(), stamp)
                               : tracking && store_.snapshots.Needs(0, stamp);
     }
-#ifdef FLUXKV_PLANT_FREE_UNDER_SNAPSHOT
-    keep = false;
-#endif
+    if (PLANTED(FREE_UNDER_SNAPSHOT)) keep = false;
     LinkOld(&w, stamp, pi, keep);
   }
 }
@@ -370,9 +357,8 @@ void Transaction::LeaveMarks(Stamp position, Stamp pi) {
     conflicts.MarkRangeLocked({.db = db, .whole = true, .low = {}, .high = {}}, position);
   for (const KeyRange& range : read_ranges_) {
     conflicts.MarkRangeLocked(range, position);
-#ifndef FLUXKV_PLANT_RANGE_DELETE_UNSEEN
-    if (range_delete_ != nullptr) conflicts.NoteRangeWrite(range, pi);
-#endif
+    if (range_delete_ != nullptr && !PLANTED(RANGE_DELETE_UNSEEN))
+      conflicts.NoteRangeWrite(range, pi);
   }
   for (const SnapshotRead& read : snapshot_reads_) conflicts.Mark(read.db, read.hash, position);
   const TrackedTransaction* self = serializable_ ? &tracked_->transaction : nullptr;
@@ -418,11 +404,7 @@ bool Transaction::AccountFor(const Write& w, int64_t* used_sum, int64_t* garbage
     (was.live ? used : *garbage) -= bytes;
     if (w.kept) *garbage += bytes;
   }
-#ifdef FLUXKV_PLANT_COUNT_DEAD_AS_USED
-  if (!was.live && is.live) {
-#else
-  if (was.live != is.live) {
-#endif
+  if (was.live != is.live && !(PLANTED(COUNT_DEAD_AS_USED) && was.live)) {
     const auto bytes = static_cast<int64_t>(w.node->AllocatedBytes());
     used += is.live ? bytes : -bytes;
     *garbage += is.live ? -bytes : bytes;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/planted.h"
 
 namespace fluxkv::persist {
 
@@ -260,9 +261,7 @@ bool LogThread::TakeToTry(Mode mode) {
     Take();
     unsynced_commits_ += records_.begins.size();
     writer_.Keep(records_);
-#ifdef FLUXKV_PLANT_ACKNOWLEDGE_EARLY
-    RaiseSafe(complete_);
-#endif
+    if (PLANTED(ACKNOWLEDGE_EARLY)) RaiseSafe(complete_);
     if (writer_.can_write_here(0)) return true;  // or more had been left from the last time
   }
   log_.Wake();
@@ -292,12 +291,10 @@ bool LogThread::TrySync() {
   if (!lock.owns_lock() || !TakeToTry(Mode::kFull)) return false;
   const int64_t begin_us = MonotonicUs();
   Status status = writer_.Resume(now_ms());
-#ifdef FLUXKV_PLANT_TRY_SYNC_WRITES_ONLY
-  if (status.ok()) {
+  if (PLANTED(TRY_SYNC_WRITES_ONLY) && status.ok()) {
     RaiseSafe(complete_);
     return true;
   }
-#endif
   status.ok() ? SyncGroup() : Fail(status);
   figures_.unsynced_bytes.store(writer_.unsynced_bytes(), std::memory_order_relaxed);
   if (!failure_.empty()) return false;
@@ -376,9 +373,7 @@ void LogThread::Round() {
   TakeUpSnapshot();
   Take();
   unsynced_commits_ += records_.begins.size();
-#ifdef FLUXKV_PLANT_ACKNOWLEDGE_EARLY
-  if (hold_.load()) log_.SetSafe(complete_);
-#endif
+  if (PLANTED(ACKNOWLEDGE_EARLY) && hold_.load()) log_.SetSafe(complete_);
   Status status = writer_.Append(records_, now_ms());
   if (status.ok() && !writer_.all_written()) status = writer_.Resume(now_ms());
   if (!status.ok()) Fail(status);

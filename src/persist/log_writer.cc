@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/planted.h"
 
 namespace fluxkv::persist {
 
@@ -279,13 +280,11 @@ void LogWriter::EndSync(const SyncJob& job) {
 
 Status LogWriter::Sync() {
   const SyncJob job = BeginSync();
-#ifndef FLUXKV_PLANT_SKIP_SYNC
-  Status status = job.Run();
+  Status status = PLANTED(SKIP_SYNC) ? Status() : job.Run();
   if (!status.ok()) {
     SetSyncFailed();
     return status;
   }
-#endif
   EndSync(job);
   return {};
 }
@@ -308,10 +307,9 @@ Status LogWriter::RemoveSegments(uint64_t from) {
 Status LogWriter::WriteTailInto(File& file) const {
   uint64_t at = kSegmentHeaderBytes;
   for (const Chunk& chunk : tail_) {
-#ifndef FLUXKV_PLANT_FORGET_TAIL
+    if (PLANTED(FORGET_TAIL)) break;
     Status status = file.WriteAt(at, {chunk.buffer.data(), chunk.size + kZerosBehind});
     if (!status.ok()) return status;
-#endif
     at += chunk.size;
   }
   return file.Sync();
@@ -371,16 +369,12 @@ Status LogWriter::SnapshotDone(Stamp stamp) {
     Status status = LeaveNeedy();
     if (!status.ok()) return status;
   }
-#ifdef FLUXKV_PLANT_RECYCLE_EARLY
-  while (used_.size() > 1) {
-#else
   // W3: base_stamp of the next one is the newest that begins here or before. A log that is stopped
   // needs none; one that was not mended keeps the last, for behind it there are segments which
   // nothing trusts, and a start that met them alone would take it for missing.
-  while (used_.size() > 1 ? used_[1].base_stamp <= stamp
+  while (used_.size() > 1 ? used_[1].base_stamp <= stamp || PLANTED(RECYCLE_EARLY)
                           : !used_.empty() && current_ == nullptr && !failed_ && !distrusted_ &&
                                 written_stamp_ <= stamp) {
-#endif
     Status status = pool_.Give(used_.front().path, used_.size() - 1);
     if (!status.ok()) return status;
     used_.pop_front();

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "engine/handle.h"
 #include "engine/store.h"
 #include "server/connection.h"
@@ -279,9 +280,7 @@ void EventLoop::EndTurn() {
 // When very many are ready libuv polls for more before the turn goes on, and tells of those again
 // that have not been read yet.
 void EventLoop::AddReadable(Connection& connection) {
-#ifndef FLUXKV_PLANT_READ_TWICE
-  if (connection.to_read) return;
-#endif
+  if (!PLANTED(READ_TWICE) && connection.to_read) return;
   DCHECK(!connection.to_read);  // it would be in readable_ twice
   connection.to_read = true;
   readable_.push_back(&connection);
@@ -408,9 +407,7 @@ bool EventLoop::OnlyWaits() {
     if (holds) sync_group_.Returned(connection->in_sync_group);
     (holds ? some : others) = true;
   }
-#ifdef FLUXKV_PLANT_SYNC_BESIDE_OTHERS
-  others = false;
-#endif
+  if (PLANTED(SYNC_BESIDE_OTHERS)) others = false;
   return some && !others;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "base/vectors.h"
 
 namespace fluxkv::engine {
@@ -20,11 +21,8 @@ constexpr uint32_t kPastSeconds = 1 << 22;       // 48 days
 bool Eviction::NoteChange(size_t thread, const EvictionSpace& space, const Node* node,
                           uint64_t hash, KeyState was, KeyState is) {
   const PolicyKind kind = this->kind();
-#ifdef FLUXKV_PLANT_EVICTION_IGNORE_WALK
-  if (kind == PolicyKind::kNone) return false;
-#else
-  if (kind == PolicyKind::kNone || !space.Covers(ScanHash(hash))) return false;
-#endif
+  const bool covered = PLANTED(EVICTION_IGNORE_WALK) || space.Covers(ScanHash(hash));
+  if (kind == PolicyKind::kNone || !covered) return false;
   const bool filed = Evictable(was), wanted = Evictable(is);
   const bool moved = kind == PolicyKind::kTtl && was.expiry_ms != is.expiry_ms;
   if (filed == wanted && !(filed && moved)) return false;
@@ -61,12 +59,11 @@ bool Eviction::Post(size_t thread, const Event& event) {
 }
 
 // Relaxed loads: kind_ and generation_ change with all latches held, and one is held here.
-bool Eviction::MayEvict(const Victim& victim, [[maybe_unused]] KeyState is) const {
+bool Eviction::MayEvict(const Victim& victim, KeyState is) const {
   if (victim.generation != generation_.load(std::memory_order_relaxed)) return false;
-#ifndef FLUXKV_PLANT_EVICTION_TAKE_CHANGED
+  if (PLANTED(EVICTION_TAKE_CHANGED)) return true;
   if (!Evictable(is)) return false;
   if (kind() == PolicyKind::kTtl) return victim.key == static_cast<uint64_t>(is.expiry_ms);
-#endif
   return true;
 }
 
@@ -131,11 +128,10 @@ void Eviction::Session::Pick(size_t count, std::vector<Victim>* victims) {
   }
 }
 
-void Eviction::Session::PutBack([[maybe_unused]] const Victim& victim) {
-#ifndef FLUXKV_PLANT_EVICTION_LOSE_PUT_BACK
+void Eviction::Session::PutBack(const Victim& victim) {
+  if (PLANTED(EVICTION_LOSE_PUT_BACK)) return;
   if (victim.generation == eviction_.generation_.load(std::memory_order_relaxed))
     eviction_.policy_->PutBack(victim);
-#endif
 }
 
 void Eviction::Session::NoteEvicted(const Victim& victim) {

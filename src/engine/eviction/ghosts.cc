@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 namespace fluxkv::engine {
 
@@ -50,11 +51,7 @@ bool Ghosts::DropOldest(List list, uint32_t near) {
   for (size_t i = 0; i < std::min(kSegmentsTried, segments_.size()); ++i) {
     books::Vector<uint32_t>& ghosts = segments_[(first + i) % segments_.size()][list];
     if (ghosts.empty()) continue;
-#ifdef FLUXKV_PLANT_EVICTION_DROP_YOUNGEST_GHOST
-    Erase(&ghosts, ghosts.end() - 1);
-#else
-    Erase(&ghosts, ghosts.begin());
-#endif
+    Erase(&ghosts, PLANTED(EVICTION_DROP_YOUNGEST_GHOST) ? ghosts.end() - 1 : ghosts.begin());
     --sizes_[list];
     return true;
   }

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 namespace fluxkv::engine {
 
@@ -82,12 +83,11 @@ std::optional<LazyQueue::Item> LazyQueue::Pop() {
     ++looks;
     const std::optional<uint64_t> key = LookOrStray(item.entry);
     if (!key) continue;
-#ifndef FLUXKV_PLANT_EVICTION_TRUST_FILED_KEY
-    if (*key > item.key && looks < kLooksMax + kBucketMax) {
+    const bool later = *key > item.key && !PLANTED(EVICTION_TRUST_FILED_KEY);
+    if (later && looks < kLooksMax + kBucketMax) {
       Place(item.entry, *key);
       continue;
     }
-#endif
     --size_;
     return Item{*key, 0, item.entry};
   }

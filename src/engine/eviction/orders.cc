@@ -1,15 +1,14 @@
 #include "engine/eviction/orders.h"
 
+#include "base/planted.h"
+
 namespace fluxkv::engine {
 
 uint64_t TickOrder::KeyOf(Node& node) const {
   const uint32_t field = node.access_s();
   const uint64_t tick = clock_.TickOf(field);
   const uint64_t oldest = AccessClock::kBase + clock_.ticks() - kOldestTicks;
-#ifdef FLUXKV_PLANT_EVICTION_LET_TICKS_WRAP
-  if (tick > 0) return tick;
-#endif
-  if (tick >= oldest) return tick;
+  if (tick >= oldest || (PLANTED(EVICTION_LET_TICKS_WRAP) && tick > 0)) return tick;
   node.ReplaceAccess(field, (static_cast<uint32_t>(oldest) & kTickMask) | (field & kSeenAgain));
   return oldest;
 }

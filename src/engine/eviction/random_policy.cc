@@ -1,5 +1,7 @@
 #include "engine/eviction/random_policy.h"
 
+#include "base/planted.h"
+
 namespace fluxkv::engine {
 
 void RandomPolicy::TakeOut(size_t at) {
@@ -10,11 +12,8 @@ void RandomPolicy::TakeOut(size_t at) {
 std::optional<Victim> RandomPolicy::Pick() {
   for (size_t looks = 0; looks < kLooksMax && !entries_.empty(); ++looks) {
     random_ += 0x9e3779b97f4a7c15ULL;
-#ifdef FLUXKV_PLANT_EVICTION_UNEVEN
-    const size_t at = MixHash(random_, 0) % (entries_.size() / 2 + 1);
-#else
-    const size_t at = MixHash(random_, 0) % entries_.size();
-#endif
+    const size_t among = PLANTED(EVICTION_UNEVEN) ? entries_.size() / 2 + 1 : entries_.size();
+    const size_t at = MixHash(random_, 0) % among;
     const Entry entry = entries_[at];
     TakeOut(at);
     if (!voids_.Take(entry)) return Victim{.entry = entry};

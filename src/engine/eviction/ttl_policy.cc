@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 namespace fluxkv::engine {
 
@@ -82,11 +83,9 @@ bool TtlPolicy::TakeOut(const Item& item) {
 std::optional<Victim> TtlPolicy::Pick() {
   for (size_t looks = 0; looks < kLooksMax && !buckets_.empty(); ++looks) {
     const Items& items = buckets_.begin()->second;
-#ifdef FLUXKV_PLANT_EVICTION_ANY_DEADLINE
-    const Item first = items.front();
-#else
-    const Item first = *std::min_element(items.begin(), items.end());
-#endif
+    const Item first = PLANTED(EVICTION_ANY_DEADLINE)
+                           ? items.front()
+                           : *std::min_element(items.begin(), items.end());
     TakeOut(first);
     if (!voids_.Take(first.entry)) return Victim{.entry = first.entry, .key = first.deadline_ms};
   }

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/planted.h"
 
 namespace fluxkv::engine {
 
@@ -42,11 +43,7 @@ bool VoidEntries::UseUp(Entry entry) {
 }
 
 bool VoidEntries::Take(Entry entry) {
-#ifdef FLUXKV_PLANT_EVICTION_FORGET_VOIDS
-  const bool used_up = false;
-#else
-  const bool used_up = UseUp(entry);
-#endif
+  const bool used_up = !PLANTED(EVICTION_FORGET_VOIDS) && UseUp(entry);
   if (!used_up && !dropped(entry.space())) return false;
   NoteRemoved(entry);
   return true;
@@ -65,11 +62,7 @@ void VoidEntries::DropSpace(SpaceNumber number) {
   Space& space = At(number);
   CHECK(space.state == State::kUsed);
   CHECK(space.voids <= space.entries);
-#ifdef FLUXKV_PLANT_EVICTION_REUSE_SPACE
-  const bool left = false;
-#else
-  const bool left = space.entries > 0;
-#endif
+  const bool left = !PLANTED(EVICTION_REUSE_SPACE) && space.entries > 0;
   if (!left) {
     space = {};
     return;
