@@ -30,6 +30,8 @@ enum class OpenMode : uint8_t {
 
 class File {
  public:
+  static constexpr size_t kBlockBytes = 4096;
+
   virtual ~File() = default;
   // All of `bytes`, or an error; then any part of them may have been written.
   virtual Status WriteAt(uint64_t offset, std::string_view bytes) = 0;
@@ -38,6 +40,13 @@ class File {
   // When it returns well, all that was written before it was called is on disk, and the file's
   // size. After an error nothing is known of what was written since the last success.
   virtual Status Sync() = 0;
+  // WriteAt and Sync of what it writes, in one call and past the system's cache where the file
+  // system can do that; of what was written before nothing is promised. Requires: `offset`, the
+  // address of `bytes` and their number are multiples of kBlockBytes, and the file has its size.
+  virtual Status WriteThrough(uint64_t offset, std::string_view bytes) {
+    Status status = WriteAt(offset, bytes);
+    return status.ok() ? Sync() : status;
+  }
   virtual Result<uint64_t> Size() = 0;
   virtual const std::string& path() const = 0;
 };

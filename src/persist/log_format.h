@@ -4,7 +4,7 @@
 // The log is one stream of records. It is cut into segments of one size: a segment is a header
 // block and a piece of the stream, and a record may go on in the next segment. Segments are
 // numbered without a gap; a file that has served is used again, so behind the end of the stream
-// there may be old records, whose stamps are lower: they are in a snapshot (LogWriter, W5).
+// there may be old records, whose stamps are lower: they are in a snapshot (LogWriter, W6).
 //
 // F1. A record is valid if its checksum is right and its stamp is above that of the one before.
 //

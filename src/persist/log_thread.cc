@@ -236,7 +236,7 @@ void LogThread::Run() {
   writer_.SetEnding();
   Round();
   if (!failure_.empty()) TryToMend();
-  if (failure_.empty() && !writer_.all_synced()) SyncGroup();
+  if (failure_.empty() && !writer_.all_synced()) SyncGroup(MonotonicUs());
   if (!failure_.empty()) final_status_ = Status::Error(failure_);
   PublishFigures();
 }
@@ -290,12 +290,13 @@ bool LogThread::TrySync() {
   std::unique_lock lock(work_mutex_, std::try_to_lock);
   if (!lock.owns_lock() || !TakeToTry(Mode::kFull)) return false;
   const int64_t begin_us = MonotonicUs();
-  Status status = writer_.Resume(now_ms());
-  if (PLANTED(TRY_SYNC_WRITES_ONLY) && status.ok()) {
+  const bool planted = PLANTED(TRY_SYNC_WRITES_ONLY);
+  Status status = writer_.Resume(now_ms(), planted ? Way::kCached : Way::kThrough);
+  if (planted && status.ok()) {
     RaiseSafe(complete_);
     return true;
   }
-  status.ok() ? SyncGroup() : Fail(status);
+  status.ok() ? SyncGroup(begin_us) : Fail(status);
   figures_.unsynced_bytes.store(writer_.unsynced_bytes(), std::memory_order_relaxed);
   if (!failure_.empty()) return false;
   if (const int64_t us = MonotonicUs() - begin_us; us > kSlowWriteUs) {
@@ -374,15 +375,17 @@ void LogThread::Round() {
   Take();
   unsynced_commits_ += records_.begins.size();
   if (PLANTED(ACKNOWLEDGE_EARLY) && hold_.load()) log_.SetSafe(complete_);
-  Status status = writer_.Append(records_, now_ms());
+  const int64_t begin_us = MonotonicUs();
+  const Way way = mode() == Mode::kFull ? Way::kThrough : Way::kCached;
+  Status status = writer_.Append(records_, now_ms(), way);
   if (status.ok() && !writer_.all_written()) status = writer_.Resume(now_ms());
   if (!status.ok()) Fail(status);
   if (!failure_.empty()) {
     if (now_ms() >= mend_at_ms_) TryToMend();
   } else if (mode() == Mode::kFull) {
-    SyncGroup();
+    SyncGroup(begin_us);
   } else if (writer_.wants_clean_segment() && writer_.all_written()) {
-    SyncGroup();  // once: that segment begins when everything is on disk
+    SyncGroup(begin_us);  // once: that segment begins when everything is on disk
     if (failure_.empty()) {
       status = writer_.LeaveNeedy();
       if (!status.ok()) Fail(status);
@@ -395,13 +398,13 @@ void LogThread::Round() {
   PublishFigures();
 }
 
-void LogThread::SyncGroup() {
+// What has been written, or went through, since then: it is on disk when this returns well.
+void LogThread::SyncGroup(int64_t begin_us) {
   if (syncer_->busy()) syncer_->WaitUntilIdle();  // the mode has just changed
   FinishBeside();
   if (!failure_.empty()) return;
   const bool all_written = writer_.all_written();
   if (unsynced_commits_ > 0 || !writer_.all_synced()) {
-    const int64_t begin_us = MonotonicUs();
     Status status = writer_.Sync();
     if (!status.ok()) return Fail(status);
     // All that take part: those of this group, and those that came while it was synced.

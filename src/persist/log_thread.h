@@ -134,7 +134,7 @@ class LogThread {
   void Take();
   void DropCovered();
   void RaiseSafe(Stamp stamp);
-  void SyncGroup();
+  void SyncGroup(int64_t begin_us);
   void SyncBeside();
   void FinishBeside();
   bool SyncIsDue() const;

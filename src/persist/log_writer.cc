@@ -118,8 +118,8 @@ Status LogWriter::Begin(LogEnd end, int64_t time_ms) {
 }
 
 size_t LogWriter::RecordEndFrom(const Chunk& chunk, size_t at) {
-  return at + static_cast<size_t>(engine::RecordBytes(Get<uint64_t>(
-                  chunk.buffer.data() + at, offsetof(engine::RecordHeader, body_bytes))));
+  return at + static_cast<size_t>(engine::RecordBytes(
+                  Get<uint64_t>(chunk.records() + at, offsetof(engine::RecordHeader, body_bytes))));
 }
 
 // Bytes from chunk.written to the end of the record that is there; none when it ends there.
@@ -133,7 +133,7 @@ uint64_t LogWriter::RecordBytesLeft(const Chunk& chunk) {
 Stamp LogWriter::LastStampBefore(const Chunk& chunk) const {
   Stamp stamp = written_stamp_;
   for (size_t at = 0; at < chunk.written; at = RecordEndFrom(chunk, at))
-    stamp = Get<Stamp>(chunk.buffer.data() + at, offsetof(engine::RecordHeader, stamp));
+    stamp = Get<Stamp>(chunk.records() + at, offsetof(engine::RecordHeader, stamp));
   return stamp;
 }
 
@@ -160,23 +160,24 @@ Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms,
   capacity_ = header.capacity;
   needy_ = false;
   at_ = {number, kSegmentHeaderBytes};
+  block_of_ = {};  // of another log there may have been the same place
   return {};
 }
 
-Status LogWriter::Append(const engine::LogRecords& records, int64_t time_ms) {
+Status LogWriter::Append(const engine::LogRecords& records, int64_t time_ms, Way way) {
   if (records.begins.empty()) return {};
   time_ms_ = time_ms;
   Status status = LeaveNeedy();
   failed_ |= !status.ok();
   Keep(records);
-  return status.ok() ? WriteTail(time_ms) : std::move(status);
+  return status.ok() ? WriteTail(time_ms, way) : std::move(status);
 }
 
 void LogWriter::Keep(const engine::LogRecords& records) {
   if (records.begins.empty()) return;
   const size_t size = records.bytes.size();
   Chunk& chunk = ChunkFor(size);
-  char* const to = chunk.buffer.data() + chunk.size;
+  char* const to = chunk.records() + chunk.size;
   std::memcpy(to, records.bytes.data(), size);
   std::memset(to + size, 0, kZerosBehind);
   for (const size_t begin : records.begins) Seal(to + begin, synced_stamp_, log_id_);
@@ -189,21 +190,23 @@ void LogWriter::Keep(const engine::LogRecords& records) {
 // now is added, so that a chunk which has to wait for room keeps nothing back that was written.
 LogWriter::Chunk& LogWriter::ChunkFor(size_t size) {
   if (open_ && all_written() && !failed_ && size <= capacity_ - at_.offset &&
-      tail_.back().size + size + kZerosBehind <= tail_.back().buffer.capacity()) {
+      tail_.back().lead + tail_.back().size + size + kZerosBehind <=
+          tail_.back().buffer.capacity()) {
     pending_ = tail_.size() - 1;
     reopened_ = true;
     return tail_.back();
   }
   PageBuffer buffer;
-  if (size + kZerosBehind > kChunkBytes) {
-    buffer = PageBuffer(size + kZerosBehind);
+  const size_t lead = at_.offset % File::kBlockBytes;
+  if (lead + size + kZerosBehind > kChunkBytes) {
+    buffer = PageBuffer(lead + size + kZerosBehind);
   } else if (spare_buffers_.empty()) {
     buffer = PageBuffer(kChunkBytes);
   } else {
     buffer = std::move(spare_buffers_.back());
     spare_buffers_.pop_back();
   }
-  tail_.push_back({.buffer = std::move(buffer)});
+  tail_.push_back({.buffer = std::move(buffer), .lead = lead});
   open_ = true;
   return tail_.back();
 }
@@ -219,11 +222,55 @@ Status LogWriter::LeaveNeedy() {
   return NextSegment(nullptr, time_ms_);
 }
 
-Status LogWriter::WriteTail(int64_t time_ms) {
+Status LogWriter::WriteTail(int64_t time_ms, Way way) {
   if (failed_) return {};
-  Status status = WritePending(time_ms);
+  Status status = way == Way::kThrough && CanGoThrough() ? WriteThrough() : WritePending(time_ms);
   failed_ = !status.ok();
   return status;
+}
+
+// Whether all that is not on disk is one chunk that has not been begun and ends in this segment.
+bool LogWriter::CanGoThrough() const {
+  if (current_ == nullptr || !dirty_.empty() || tail_.size() != 1) return false;
+  const Chunk& chunk = tail_.front();
+  return chunk.written == 0 && chunk.lead == at_.offset % File::kBlockBytes &&
+         chunk.size <= capacity_ - at_.offset;
+}
+
+Status LogWriter::WriteThrough() {
+  Chunk& chunk = tail_.front();
+  const uint64_t begin = at_.offset - chunk.lead;
+  if (block_of_ == at_ || PLANTED(THROUGH_STALE_BLOCK)) {
+    std::memcpy(chunk.buffer.data(), block_.data(), chunk.lead);
+  } else {  // it was written through the cache
+    auto got = current_->ReadAt(begin, chunk.buffer.data(), chunk.lead);
+    if (!got.ok()) return std::move(got).status();
+    if (got.value() != chunk.lead)
+      return Status::Error(ErrorKind::kIo, current_->path() + " has become shorter");
+  }
+  const size_t end = chunk.lead + chunk.size;
+  const size_t whole =
+      (end + kZerosBehind + File::kBlockBytes - 1) / File::kBlockBytes * File::kBlockBytes;
+  const auto size = static_cast<size_t>(std::min<uint64_t>(whole, capacity_ - begin));
+  std::memset(chunk.buffer.data() + end, 0, size - end);
+  const std::string_view blocks{chunk.buffer.data(), size};
+  Status status =
+      PLANTED(SKIP_SYNC) ? current_->WriteAt(begin, blocks) : current_->WriteThrough(begin, blocks);
+  if (!status.ok()) {
+    SetSyncFailed();
+    return status;
+  }
+  chunk.written = chunk.size;
+  at_.offset += chunk.size;
+  block_of_ = at_;
+  const size_t last = end % File::kBlockBytes;
+  std::memcpy(block_.data(), chunk.buffer.data() + (end - last), last);
+  ++pending_;
+  written_stamp_ = chunk.last;
+  written_place_ = at_;
+  open_ = reopened_ = false;
+  EndSync({.files = {}, .chunks = tail_number_ + pending_, .place = written_place_});
+  return {};
 }
 
 Status LogWriter::WritePending(int64_t time_ms) {
@@ -244,8 +291,7 @@ Status LogWriter::WritePending(int64_t time_ms) {
       const auto room = static_cast<size_t>(capacity_ - at_.offset);
       const size_t size = std::min(chunk.size - chunk.written, room);
       const size_t with_zeros = std::min(chunk.size + kZerosBehind - chunk.written, room);
-      Status status =
-          current_->WriteAt(at_.offset, {chunk.buffer.data() + chunk.written, with_zeros});
+      Status status = current_->WriteAt(at_.offset, {chunk.records() + chunk.written, with_zeros});
       if (!status.ok()) return status;
       if (dirty_.empty() || dirty_.back() != current_) dirty_.push_back(current_);
       chunk.written += size;
@@ -308,7 +354,7 @@ Status LogWriter::WriteTailInto(File& file) const {
   uint64_t at = kSegmentHeaderBytes;
   for (const Chunk& chunk : tail_) {
     if (PLANTED(FORGET_TAIL)) break;
-    Status status = file.WriteAt(at, {chunk.buffer.data(), chunk.size + kZerosBehind});
+    Status status = file.WriteAt(at, {chunk.records(), chunk.size + kZerosBehind});
     if (!status.ok()) return status;
     at += chunk.size;
   }

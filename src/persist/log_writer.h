@@ -14,7 +14,10 @@
 //     in a snapshot that is on disk.
 // W4. No more segments than the pool has are used, but for a record that is larger than one, and at
 //     the end (SetEnding); when there is none, blocked() is true and the tail waits in memory.
-// W5. What a file of the pool held is in a snapshot: other files are removed, not given back. So a
+// W5. What goes through to the disk (Way::kThrough) goes in whole blocks: with the bytes that the
+//     log has before it in the same block, which are on disk, and zeros behind. Nothing else is
+//     unsynced then.
+// W6. What a file of the pool held is in a snapshot: other files are removed, not given back. So a
 //     record that was given up never comes back behind a header that was on disk before its
 //     records.
 //
@@ -22,6 +25,7 @@
 // segment. Errors: as file_system.h; after one only Mend helps.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -41,6 +45,13 @@ namespace fluxkv::persist {
 struct LogPlace {
   uint64_t segment = 0;  // number; 0: before the first one
   uint64_t offset = 0;   // in its file
+  bool operator==(const LogPlace&) const = default;
+};
+
+// How records go to the system.
+enum class Way : uint8_t {
+  kCached,   // into its cache; a sync puts them on disk
+  kThrough,  // to the disk at once (W5); as before where more would have to be synced with them
 };
 
 struct SegmentInUse {
@@ -79,7 +90,7 @@ class LogWriter {
   // What a log is while nothing is written to it. Requires: not begun.
   void Adopt(LogEnd end);
   // After an error, and until Mend has gone well, records are only kept.
-  Status Append(const engine::LogRecords& records, int64_t time_ms);
+  Status Append(const engine::LogRecords& records, int64_t time_ms, Way way = Way::kCached);
   // The first half of Append: the records are copied into the tail, and Resume writes them.
   void Keep(const engine::LogRecords& records);
   // Whether so many bytes more would need no other segment, whose header waits for the disk.
@@ -93,7 +104,7 @@ class LogWriter {
   bool wants_clean_segment() const { return needy_ && !failed_ && has_room(); }
   Status LeaveNeedy();
   // Goes on writing what was kept or blocked.
-  Status Resume(int64_t time_ms) { return WriteTail(time_ms); }
+  Status Resume(int64_t time_ms, Way way = Way::kCached) { return WriteTail(time_ms, way); }
   // Nobody will make room any more: what was given to Append is written all the same.
   void SetEnding() { ending_ = true; }
   Status Sync();
@@ -125,12 +136,17 @@ class LogWriter {
   // Whole records, of one or several calls of Append.
   struct Chunk {
     PageBuffer buffer;
+    size_t lead = 0;     // bytes of the buffer before the records, for what is before them on disk
     size_t size = 0;     // then zeros, which mark the end of the stream until more is written
     Stamp last = 0;      // of its last record
     size_t written = 0;  // at most size
+    char* records() { return buffer.data() + lead; }
+    const char* records() const { return buffer.data() + lead; }
   };
 
-  Status WriteTail(int64_t time_ms);
+  Status WriteTail(int64_t time_ms, Way way);
+  bool CanGoThrough() const;
+  Status WriteThrough();
   Chunk& ChunkFor(size_t size);
   Status MendInPlace(int64_t time_ms);
   Status WritePending(int64_t time_ms);
@@ -151,7 +167,9 @@ class LogWriter {
   std::deque<SegmentInUse> used_;
   std::shared_ptr<File> current_;
   uint64_t capacity_ = 0;
-  LogPlace at_;  // where the next byte goes
+  LogPlace at_;                                // where the next byte goes
+  std::array<char, File::kBlockBytes> block_;  // what is in its block before it, if
+  LogPlace block_of_;                          // this is at_
   Stamp needs_snapshot_ = 0;
   bool needy_ = false;   // the open segment says that it needs a snapshot, which is there by now
   int64_t time_ms_ = 0;  // of the last Begin or Append

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "persist/file_system.h"
@@ -24,7 +25,10 @@ Status SystemError(const std::string& what, const std::string& path) {
 class PosixFile : public File {
  public:
   PosixFile(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
-  ~PosixFile() override { ::close(descriptor_); }
+  ~PosixFile() override {
+    ::close(descriptor_);
+    if (direct_ >= 0) ::close(direct_);
+  }
   PosixFile(const PosixFile&) = delete;
   PosixFile& operator=(const PosixFile&) = delete;
 
@@ -59,6 +63,27 @@ class PosixFile : public File {
     return SystemError("sync", path_);
   }
 
+  // O_DIRECT and RWF_DSYNC: the bytes go to the disk from where they are, and a disk that can do it
+  // (FUA) is told so with the write itself, which saves it a second command (pwritev2(2)).
+  Status WriteThrough(uint64_t offset, std::string_view bytes) override {
+    if (direct_ == kNotTried) OpenDirect();
+    while (direct_ >= 0 && !bytes.empty()) {
+      const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+      const ssize_t written = ::pwritev2(direct_, &piece, 1, static_cast<off_t>(offset), RWF_DSYNC);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0 && (errno == EINVAL || errno == EOPNOTSUPP)) {
+        ::close(std::exchange(direct_, kCannot));
+        break;
+      }
+      if (written == 0) errno = EIO;
+      if (written <= 0)
+        return SystemError("write through at " + std::to_string(offset) + " to", path_);
+      bytes.remove_prefix(static_cast<size_t>(written));
+      offset += static_cast<uint64_t>(written);
+    }
+    return bytes.empty() ? Status() : File::WriteThrough(offset, bytes);
+  }
+
   Result<uint64_t> Size() override {
     struct stat s;
     if (::fstat(descriptor_, &s) != 0) return SystemError("look at", path_);
@@ -68,7 +93,17 @@ class PosixFile : public File {
   const std::string& path() const override { return path_; }
 
  private:
+  static constexpr int kNotTried = -1, kCannot = -2;
+
+  // The file itself, whatever may have its name by now.
+  void OpenDirect() {
+    const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
+    direct_ = ::open(self.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+    if (direct_ < 0) direct_ = kCannot;
+  }
+
   const int descriptor_;
+  int direct_ = kNotTried;  // for WriteThrough; whoever writes uses it, one at a time
   const std::string path_;
 };
 

@@ -94,7 +94,7 @@ struct Lives {
           AddRecord(&records, ++stamp, AnySize());
           stamps.push_back(stamp);
         }
-        status = log.writer.Append(records, 0);
+        status = log.writer.Append(records, 0, random() % 2 == 0 ? Way::kCached : Way::kThrough);
       }
     }
     static_cast<void>(status);  // the writer knows that it has failed

@@ -173,6 +173,77 @@ TEST_CASE("log: start after start begins behind what is there, and all of it is 
   }
 }
 
+// What goes through is written in blocks, so each write repeats what the log has before it there,
+// and what the segment held before is behind its end.
+TEST_CASE("log: what goes through is on disk at once, and harms nothing beside it") {
+  FLUXKV_SEEDED(seed);
+  std::mt19937_64 random(seed);
+  TestLog log(4);
+  REQUIRE(log.Begin().error.empty());
+  Stamp stamp = 0, snapshot = 0;
+  int through = 0, refused = 0;
+  for (int i = 0; i < 2000 / kSlower; ++i) {
+    const bool all_synced = log.writer.all_synced();
+    const Way way = random() % 8 == 0 ? Way::kCached : Way::kThrough;
+    const size_t size = random() % (random() % 4 == 0 ? 9000 : 300);
+    REQUIRE(log.writer.Append(OneRecord(++stamp, size), 0, way).ok());
+    if (way == Way::kThrough && log.writer.all_synced()) {
+      ++through;
+      REQUIRE(all_synced);
+      REQUIRE(log.writer.synced_stamp() == stamp);
+      REQUIRE(log.writer.written_stamp() == stamp);
+      REQUIRE(log.writer.unsynced_bytes() == 0);
+    } else {
+      refused += way == Way::kThrough ? 1 : 0;
+      REQUIRE(log.writer.synced_stamp() < stamp);
+      if (random() % 3 == 0) log.Sync();
+    }
+    if (log.writer.segments_used() == 3) {
+      snapshot = stamp - 1;
+      REQUIRE(log.writer.SnapshotDone(snapshot).ok());
+    }
+    if (random() % 10 != 0) continue;
+    for (const auto& files : {log.files->Kill(), log.files->Crash(random())}) {
+      const ReadLog read = ReadAll(*files, snapshot);
+      INFO(read.error);
+      REQUIRE(read.error.empty());
+      REQUIRE(read.whole);
+      const Stamp newest = read.stamps.empty() ? snapshot : read.stamps.back();
+      REQUIRE(read.stamps.size() == newest - snapshot);
+      REQUIRE(newest >= std::max(snapshot, log.writer.synced_stamp()));
+    }
+  }
+  CHECK(through > 1000 / kSlower);
+  CHECK(refused > 100 / kSlower);
+}
+
+TEST_CASE("log: what went through stays, and what did not is written afresh, when the disk fails") {
+  for (const Operation fails : {Operation::kWrite, Operation::kSync}) {
+    TestLog log;
+    REQUIRE(log.Begin().error.empty());
+    REQUIRE(log.writer.Append(OneRecord(1, 100), 0, Way::kThrough).ok());
+    log.files->Fail(fails, 1, /*once=*/false, "Input/output error");
+    CHECK_FALSE(log.writer.Append(OneRecord(2, 5000), 0, Way::kThrough).ok());
+    CHECK(log.writer.failed());
+    CHECK(log.writer.synced_stamp() == 1);
+    // Not again: only Mend helps.
+    CHECK(log.writer.Append(OneRecord(3, 10), 0, Way::kThrough).ok());
+    CHECK(log.writer.synced_stamp() == 1);
+    const ReadLog lost = ReadAll(*log.files->Crash(7));
+    CHECK(lost.error == "");
+    CHECK(lost.stamps.size() >= 1);
+    log.files->Recover();
+    REQUIRE(log.writer.Mend(0).ok());
+    CHECK(log.writer.synced_stamp() == 3);
+    CHECK(log.writer.segments_used() == 2);
+    REQUIRE(log.writer.Append(OneRecord(4, 10), 0, Way::kThrough).ok());
+    const ReadLog read = ReadAll(*log.files->Crash(8));
+    CHECK(read.error == "");
+    CHECK(read.whole);
+    CHECK(read.stamps == UpTo(4));
+  }
+}
+
 TEST_CASE("log: a segment that is not covered by a snapshot is not given back") {
   TestLog log(8);
   REQUIRE(log.Begin().error.empty());
