@@ -38,9 +38,10 @@ HashIndex::~HashIndex() {
   delete directory;
 }
 
-HashIndex::Segment* HashIndex::NewSegment(int depth, uint64_t prefix, size_t size) {
+HashIndex::Segment* HashIndex::NewSegment(int depth, uint64_t prefix, size_t size, int tag_bits) {
   const size_t bytes = kSegmentLines[size] * limits::kCacheLineBytes;
-  auto* segment = new (AllocatePlace(bytes, limits::kCacheLineBytes)) Segment(depth, prefix, size);
+  auto* segment =
+      new (AllocatePlace(bytes, limits::kCacheLineBytes)) Segment(depth, prefix, size, tag_bits);
   for (size_t i = 0; i < segment->homes + kSpillBuckets; ++i) new (segment->buckets() + i) Bucket;
   bytes_.fetch_add(AllocatedBytes(bytes), std::memory_order_relaxed);
   return segment;
@@ -57,15 +58,28 @@ uint64_t HashIndex::Segment::HashBehind(size_t home) const {
   static_assert(kDepthMax + kPlaceBits <= kScanHashBits);
   if (home + 1 == homes) return depth == 0 ? 0 : (prefix + 1) << (64 - depth);
   const uint64_t place = (((home + 1) << kPlaceBits) + homes - 1) / homes;
-  const uint64_t before = depth == 0 ? 0 : prefix << (64 - depth);
-  return before | place << (64 - depth - kPlaceBits);
+  return PrefixInPlace() | place << (64 - depth - kPlaceBits);
+}
+
+// A home has at most 1 << kUntoldBits places, one after the other, so that each has other low bits;
+// the tag's first bits are those of the entry's place.
+uint64_t HashIndex::Segment::HashFrom(size_t home, uint16_t tag) const {
+  constexpr int kUntoldBits = kPlaceBits - kToldBits;
+  constexpr uint64_t kUntoldMask = (uint64_t{1} << kUntoldBits) - 1;
+  DCHECK(homes >= kHomesThatTell);
+  const uint64_t first = ((home << kPlaceBits) + homes - 1) / homes;
+  const uint64_t untold = tag >> (kTagBits - kUntoldBits);
+  const uint64_t place = first + ((untold - first) & kUntoldMask);
+  const uint64_t behind = tag & ((uint64_t{1} << (kTagBits - kUntoldBits)) - 1);
+  return PrefixInPlace() | place << (64 - depth - kPlaceBits) |
+         behind << (64 - depth - kToldBits - kTagBits);
 }
 
 Node* HashIndex::Find(const Key& key) const {
-  const uint16_t tag = TagOf(key.hash);
   Backoff backoff;
   for (;;) {
     const SegmentRef segment = SegmentOf(key.hash);
+    const uint16_t tag = segment.TagOf(key.hash);
     const Bucket* home = segment.segment()->buckets() + segment.HomeOf(key.hash);
     const Bucket* bucket = home;
     const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
@@ -81,11 +95,11 @@ Node* HashIndex::Find(const Key& key) const {
 }
 
 void HashIndex::FindByHash(uint64_t hash, std::vector<Node*>* nodes) const {
-  const uint16_t tag = TagOf(hash);
   const size_t before = nodes->size();
   Backoff backoff;
   for (;;) {
     const SegmentRef segment = SegmentOf(hash);
+    const uint16_t tag = segment.TagOf(hash);
     const Bucket* home = segment.segment()->buckets() + segment.HomeOf(hash);
     const Bucket* bucket = home;
     const Bucket* end = bucket + 1 + (bucket->meta.load(std::memory_order_acquire) & kSpillMask);
@@ -108,7 +122,7 @@ void HashIndex::Prefetch(uint64_t hash) const {
 
 Node* HashIndex::PrefetchNode(uint64_t hash, bool for_write) const {
   const SegmentRef segment = SegmentOf(hash);
-  const uint16_t tag = TagOf(hash);
+  const uint16_t tag = segment.TagOf(hash);
   const Bucket& bucket = segment.segment()->buckets()[segment.HomeOf(hash)];
   for (size_t slot = 0; slot < kSlots; ++slot) {
     const NodeRef ref = bucket.At(slot, tag);
@@ -152,7 +166,8 @@ bool HashIndex::Place(Segment* segment, Node* node, uint64_t hash) {
       if ((old & kSpillMask) < distance)  // H1
         meta.store(static_cast<uint16_t>((old & ~kSpillMask) | distance),
                    std::memory_order_release);
-      bucket.tags[slot].store(TagOf(hash), std::memory_order_release);
+      bucket.SetStray(slot, distance > 0 && !PLANTED(INDEX_FORGET_STRAYS));
+      bucket.tags[slot].store(segment->TagOf(hash), std::memory_order_release);
       bucket.nodes[slot].store(NodeRef(node), std::memory_order_release);
       ++segment->entries;
       return true;
@@ -204,12 +219,14 @@ size_t HashIndex::SizeFor(size_t entries) {
   return size;
 }
 
-void HashIndex::Build(int depth, uint64_t prefix, size_t size, std::span<const HashedNode> nodes,
+void HashIndex::Build(int depth, uint64_t prefix, size_t size, const HashedNodes& nodes,
                       std::vector<Segment*>* built) {
   // With a seeded hash this many keys with one prefix cannot come together by chance.
   CHECK(depth <= kDepthMax);
-  Segment* segment = NewSegment(depth, prefix, size);
-  for (const HashedNode& n : nodes) {
+  DCHECK(nodes.Suffice(depth));
+  const int tag_bits = std::min(nodes.known_bits - depth - kToldBits, kTagBits);
+  Segment* segment = NewSegment(depth, prefix, size, tag_bits);
+  for (const HashedNode& n : nodes.all) {
     if (Place(segment, n.node, n.hash)) continue;
     // Rare: the nodes crowd into few buckets. The segment is still private, so it is simply made
     // anew, larger or as two.
@@ -220,34 +237,63 @@ void HashIndex::Build(int depth, uint64_t prefix, size_t size, std::span<const H
   built->push_back(segment);
 }
 
-void HashIndex::BuildLarger(int depth, uint64_t prefix, size_t size,
-                            std::span<const HashedNode> nodes, std::vector<Segment*>* built) {
+void HashIndex::BuildLarger(int depth, uint64_t prefix, size_t size, const HashedNodes& nodes,
+                            std::vector<Segment*>* built) {
   if (size < kSizeMax) return Build(depth, prefix, size + 1, nodes, built);
   BuildHalves(depth, prefix, nodes, built);
 }
 
-void HashIndex::BuildHalves(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
+void HashIndex::BuildHalves(int depth, uint64_t prefix, const HashedNodes& nodes,
                             std::vector<Segment*>* built) {
-  std::vector<HashedNode> halves[2];
-  for (const HashedNode& n : nodes) halves[HighBits(n.hash, depth + 1) & 1].push_back(n);
-  for (uint64_t half = 0; half < 2; ++half)
-    Build(depth + 1, prefix * 2 + half, SizeFor(halves[half].size()), halves[half], built);
+  HashedNodes halves[2];
+  for (HashedNodes& half : halves) {
+    half.known_bits = nodes.known_bits;
+    half.all.reserve(nodes.all.size() * 5 / 8);
+  }
+  for (const HashedNode& n : nodes.all) halves[HighBits(n.hash, depth + 1) & 1].all.push_back(n);
+  for (uint64_t number = 0; number < 2; ++number) {
+    HashedNodes& half = halves[number];
+    if (!half.Suffice(depth + 1)) half.ReadKeys();
+    Build(depth + 1, prefix * 2 + number, SizeFor(half.all.size()), half, built);
+  }
+}
+
+void HashIndex::HashedNodes::ReadKeys() {
+  for (const HashedNode& n : all) __builtin_prefetch(n.node);
+  for (HashedNode& n : all) n.hash = HashBytes(n.node->key());
+  known_bits = 64;
+}
+
+HashIndex::HashedNodes HashIndex::NodesOf(Segment* segment) {
+  const bool told = segment->homes >= kHomesThatTell;
+  HashedNodes nodes;
+  nodes.known_bits = segment->known_bits();
+  nodes.all.reserve(segment->entries);
+  std::vector<HashedNode*> strays;
+  for (size_t home = 0; home < segment->homes + kSpillBuckets; ++home) {
+    const Bucket& bucket = segment->buckets()[home];
+    for (size_t slot = 0; slot < kSlots; ++slot) {
+      const NodeRef ref = bucket.nodes[slot].load(std::memory_order_relaxed);
+      if (!ref) continue;
+      HashedNode& n = nodes.all.emplace_back(HashedNode{0, ref.node()});
+      if (!told) continue;
+      if (bucket.IsStray(slot)) {
+        __builtin_prefetch(n.node);
+        strays.push_back(&n);  // `all` has its room already
+      } else {
+        n.hash = segment->HashFrom(home, bucket.tags[slot].load(std::memory_order_relaxed));
+        DCHECK((n.hash ^ HashBytes(n.node->key())) >> (64 - nodes.known_bits) == 0);
+      }
+    }
+  }
+  if (!told) nodes.ReadKeys();
+  for (HashedNode* n : strays) n->hash = HashBytes(n->node->key());
+  return nodes;
 }
 
 void HashIndex::Grow(Segment* segment, Reclaimer& reclaimer) {
-  std::vector<HashedNode> nodes;
-  nodes.reserve(segment->entries);
-  for (Bucket& bucket : segment->all_buckets()) {
-    for (const auto& slot : bucket.nodes) {
-      const NodeRef ref = slot.load(std::memory_order_relaxed);
-      if (!ref) continue;
-      __builtin_prefetch(ref.node());
-      nodes.push_back({0, ref.node()});
-    }
-  }
-  for (HashedNode& n : nodes) n.hash = HashBytes(n.node->key());
   std::vector<Segment*> built;
-  BuildLarger(segment->depth, segment->prefix, segment->size, nodes, &built);
+  BuildLarger(segment->depth, segment->prefix, segment->size, NodesOf(segment), &built);
   for (Bucket& bucket : segment->all_buckets()) {
     bucket.meta.store(static_cast<uint16_t>(bucket.meta.load(std::memory_order_relaxed) | kMoved),
                       std::memory_order_release);

@@ -5,11 +5,18 @@
 //
 // A segment has some home buckets of one cache line (kSlots slots and its meta) and kSpillBuckets
 // more behind them. An entry lives in its home bucket or one of the next kSpillBuckets. A slot is
-// a tag of 16 bits (the hash's low ones) and a node; the tag is a hint, the node's key decides. A
-// slot that is given to another entry gets the tag first. A segment that is full is built anew,
-// larger, and from the largest size as two; no table is ever doubled, so growth never stalls. The
-// two largest are such that a segment is 0.7 full then, not 0.5: uniform hashes fill all segments
-// at the same time, so halving alone would leave the whole index half empty.
+// a tag of 16 bits of the hash and a node; the tag is a hint, the node's key decides. A slot that
+// is given to another entry gets the tag first. A segment that is full is built anew, larger, and
+// from the largest size as two; no table is ever doubled, so growth never stalls. The two largest
+// are such that a segment is 0.7 full then, not 0.5: uniform hashes fill all segments at the same
+// time, so halving alone would leave the whole index half empty.
+//
+// Growth reads few keys. The tag's bits begin kToldBits behind the segment's prefix; those between
+// follow from the home bucket where there are enough of them. So prefix, home and tag give the
+// hash's first bits, which are what a new segment needs, but for one of the tag's bits each time a
+// segment is halved: that one is then zero in all tags of the segment and in what is looked for.
+// Keys are read when fewer than kTagBitsMin would be left, in small segments, and of entries that
+// do not live in their home bucket.
 //
 // H1. A bucket's meta says how many buckets beyond it an entry whose home it is may live; it only
 //     grows, and is stored before the entry is.
@@ -19,7 +26,8 @@
 //     misses in a bucket not marked moved has not missed an entry that was there before its
 //     look-up began, and one that misses in a marked bucket starts over.
 // H4. Insert and Remove of one key never run at the same time (the caller holds the key's latch).
-// H5. The directory has 2^depth entries; a segment of depth d <= depth stands in 2^(depth-d)
+// H5. A bucket's meta has a bit for each of its slots whose entry has another home (a stray).
+// H6. The directory has 2^depth entries; a segment of depth d <= depth stands in 2^(depth-d)
 //     neighbouring ones.
 //
 // Threads: Find, Prefetch, Collect from any thread inside an epoch; Insert, Remove under the
@@ -115,14 +123,27 @@ class HashIndex {
   size_t allocated_bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr uint16_t kSpillMask = 0xff;
-  static constexpr uint16_t kMoved = 0x100;
+  // Of meta.
+  static constexpr uint16_t kSpillMask = 0x7;
+  static_assert(kSpillBuckets <= kSpillMask);
+  static constexpr uint16_t kMoved = 0x8;
+  static constexpr uint16_t StrayBit(size_t slot) { return static_cast<uint16_t>(0x10 << slot); }
+  static_assert(0x10 << kSlots <= 1 << 16);
 
   struct alignas(limits::kCacheLineBytes) Bucket {
     std::atomic<uint16_t> meta{0};
     std::atomic<uint16_t> tags[kSlots] = {};
     std::atomic<NodeRef> nodes[kSlots] = {};
 
+    // Under the segment's latch.
+    bool IsStray(size_t slot) const {
+      return (meta.load(std::memory_order_relaxed) & StrayBit(slot)) != 0;
+    }
+    void SetStray(size_t slot, bool is) {
+      if (IsStray(slot) == is) return;
+      meta.store(static_cast<uint16_t>(meta.load(std::memory_order_relaxed) ^ StrayBit(slot)),
+                 std::memory_order_release);
+    }
     // What the slot holds if its tag is this one.
     NodeRef At(size_t slot, uint16_t tag) const {
       if (tags[slot].load(std::memory_order_acquire) != tag) return {};
@@ -131,8 +152,22 @@ class HashIndex {
   };
   static_assert(sizeof(Bucket) == limits::kCacheLineBytes);
   // So many bits of the hash behind the segment's prefix say where an entry lives.
-  static constexpr int kPlaceBits = 20;
+  static constexpr int kPlaceBits = 16;
   static constexpr int kDepthMax = kScanHashBits - kPlaceBits;
+  // Of those, the tag begins behind the first so many, where there are homes enough to tell them.
+  static constexpr int kToldBits = 6;
+  static constexpr size_t kHomesThatTell = size_t{1} << kToldBits;
+  static constexpr int kTagBits = 16;
+  // Then one look-up in sixty compares a key in vain; and with the told ones they say the place.
+  static constexpr int kTagBitsMin = 10;
+  static_assert(kToldBits + kTagBitsMin >= kPlaceBits);
+  // All of the tag's bits are there.
+  static_assert(kDepthMax + kToldBits + kTagBits <= 64);
+
+  static uint16_t TagOf(uint64_t hash, int depth, int tag_bits) {
+    const int lost = kTagBits - tag_bits;
+    return static_cast<uint16_t>(hash << (depth + kToldBits) >> (64 - kTagBits) >> lost << lost);
+  }
 
   // Rises with the hash.
   static size_t HomeOf(uint64_t hash, int depth, size_t homes) {
@@ -144,13 +179,15 @@ class HashIndex {
     bool moved = false;     // under latch
     const uint8_t size;     // index of kSegmentLines
     const int depth;        // how many high bits of the hash all entries share
+    const int tag_bits;     // valid ones of its tags; the others are zero
     const uint32_t homes;   // HomeBuckets(size)
-    const uint64_t prefix;  // those bits, right-aligned
+    const uint64_t prefix;  // the hash's high bits, right-aligned
     size_t entries = 0;     // under latch
 
-    Segment(int d, uint64_t p, size_t s)
+    Segment(int d, uint64_t p, size_t s, int t)
         : size(static_cast<uint8_t>(s)),
           depth(d),
+          tag_bits(t),
           homes(static_cast<uint32_t>(HomeBuckets(s))),
           prefix(p) {}
     size_t bytes() const { return kSegmentLines[size] * limits::kCacheLineBytes; }
@@ -159,32 +196,48 @@ class HashIndex {
     std::span<Bucket> all_buckets() { return {buckets(), homes + kSpillBuckets}; }
     std::span<const Bucket> all_buckets() const { return {buckets(), homes + kSpillBuckets}; }
     size_t HomeOf(uint64_t hash) const { return HashIndex::HomeOf(hash, depth, homes); }
+    uint16_t TagOf(uint64_t hash) const { return HashIndex::TagOf(hash, depth, tag_bits); }
+    // How many of a hash's high bits prefix, home and tag tell.
+    int known_bits() const { return depth + kToldBits + tag_bits; }
+    // Those bits of an entry's hash, the others zero. Requires: homes >= kHomesThatTell.
+    uint64_t HashFrom(size_t home, uint16_t tag) const;
+    uint64_t PrefixInPlace() const { return depth == 0 ? 0 : prefix << (64 - depth); }
     // The lowest hash whose home is behind this one; 0 behind the last hash of all.
     uint64_t HashBehind(size_t home) const;
   };
   static_assert(sizeof(Segment) == limits::kCacheLineBytes);
-  // A segment's address, with its size in bits that alignment leaves and its depth in bits that no
-  // address has: a look-up does not read the segment's header.
+  // A segment's address, with its size and how many bits its tags have lost in bits that alignment
+  // leaves, and its depth in bits that no address has: a look-up does not read the header.
   class SegmentRef {
    public:
     SegmentRef() = default;
     explicit SegmentRef(Segment* segment)
         : bits_(reinterpret_cast<uintptr_t>(segment) | segment->size |
+                static_cast<uint64_t>(kTagBits - segment->tag_bits) << kLostAt |
                 static_cast<uint64_t>(segment->depth) << kDepthAt) {
       DCHECK(this->segment() == segment);
     }
     Segment* segment() const {
-      return reinterpret_cast<Segment*>(bits_ & ((uint64_t{1} << kDepthAt) - 1) & ~kSizeMask);
+      return reinterpret_cast<Segment*>(bits_ & ((uint64_t{1} << kDepthAt) - 1) &
+                                        ~uint64_t{limits::kCacheLineBytes - 1});
     }
     size_t HomeOf(uint64_t hash) const {
-      return HashIndex::HomeOf(hash, static_cast<int>(bits_ >> kDepthAt),
-                               HomeBuckets(bits_ & kSizeMask));
+      return HashIndex::HomeOf(hash, depth(), HomeBuckets(bits_ & kSizeMask));
+    }
+    uint16_t TagOf(uint64_t hash) const {
+      return HashIndex::TagOf(hash, depth(),
+                              kTagBits - static_cast<int>(bits_ >> kLostAt & kLostMask));
     }
 
    private:
     static constexpr int kDepthAt = 58;
     static constexpr uint64_t kSizeMask = 3;
+    static constexpr int kLostAt = 2;
+    static constexpr uint64_t kLostMask = 7;
     static_assert(kSizeMax <= kSizeMask && kDepthMax < 1 << (64 - kDepthAt));
+    static_assert(kTagBits - kTagBitsMin <= static_cast<int>(kLostMask));
+    static_assert(((kLostMask << kLostAt) | kSizeMask) < limits::kCacheLineBytes);
+    int depth() const { return static_cast<int>(bits_ >> kDepthAt); }
     uint64_t bits_ = 0;
   };
   static_assert(std::atomic<SegmentRef>::is_always_lock_free);
@@ -194,7 +247,6 @@ class HashIndex {
     explicit Directory(int d) : depth(d), segments(size_t{1} << d) {}
   };
 
-  static uint16_t TagOf(uint64_t hash) { return static_cast<uint16_t>(hash); }
   static size_t HighBits(uint64_t hash, int bits) { return bits == 0 ? 0 : hash >> (64 - bits); }
 
   SegmentRef SegmentOf(uint64_t hash) const {
@@ -207,14 +259,23 @@ class HashIndex {
     uint64_t hash;
     Node* node;
   };
+  // With as many high bits of their hashes as are known.
+  struct HashedNodes {
+    std::vector<HashedNode> all;
+    int known_bits = 64;
+    bool Suffice(int depth) const { return known_bits >= depth + kToldBits + kTagBitsMin; }
+    void ReadKeys();
+  };
+  static HashedNodes NodesOf(Segment* segment);
   // Private segments that hold `nodes`, of this depth or, where they are too many, deeper.
-  void Build(int depth, uint64_t prefix, size_t size, std::span<const HashedNode> nodes,
+  // Requires: the bits that are known suffice for this depth.
+  void Build(int depth, uint64_t prefix, size_t size, const HashedNodes& nodes,
              std::vector<Segment*>* built);
   // Those that do not fit into one segment of this depth and size.
-  void BuildLarger(int depth, uint64_t prefix, size_t size, std::span<const HashedNode> nodes,
+  void BuildLarger(int depth, uint64_t prefix, size_t size, const HashedNodes& nodes,
                    std::vector<Segment*>* built);
   static size_t SizeFor(size_t entries);
-  void BuildHalves(int depth, uint64_t prefix, std::span<const HashedNode> nodes,
+  void BuildHalves(int depth, uint64_t prefix, const HashedNodes& nodes,
                    std::vector<Segment*>* built);
   // Requires: directory_mutex_ held.
   void PublishSegment(Segment* segment, Reclaimer& reclaimer);
@@ -222,7 +283,7 @@ class HashIndex {
   void Grow(Segment* segment, Reclaimer& reclaimer);
   bool CollectBucket(const Segment& segment, size_t home, uint64_t from,
                      std::vector<Entry>* out) const;
-  Segment* NewSegment(int depth, uint64_t prefix, size_t size);
+  Segment* NewSegment(int depth, uint64_t prefix, size_t size, int tag_bits = kTagBits);
   static void DeleteSegment(Segment* segment);
 
   std::atomic<Directory*> directory_;
