@@ -41,8 +41,9 @@ class File {
   // size. After an error nothing is known of what was written since the last success.
   virtual Status Sync() = 0;
   // WriteAt and Sync of what it writes, in one call and past the system's cache where the file
-  // system can do that; of what was written before nothing is promised. Requires: `offset`, the
-  // address of `bytes` and their number are multiples of kBlockBytes, and the file has its size.
+  // system is known to do that well; of what was written before nothing is promised. Requires:
+  // `offset`, the address of `bytes` and their number are multiples of kBlockBytes, the file has
+  // its size, and nothing that was written there is unsynced.
   virtual Status WriteThrough(uint64_t offset, std::string_view bytes) {
     Status status = WriteAt(offset, bytes);
     return status.ok() ? Sync() : status;

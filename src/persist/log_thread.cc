@@ -376,13 +376,14 @@ void LogThread::Round() {
   unsynced_commits_ += records_.begins.size();
   if (PLANTED(ACKNOWLEDGE_EARLY) && hold_.load()) log_.SetSafe(complete_);
   const int64_t begin_us = MonotonicUs();
-  const Way way = mode() == Mode::kFull ? Way::kThrough : Way::kCached;
+  const Mode mode = this->mode();  // what it is during the round
+  const Way way = mode == Mode::kFull ? Way::kThrough : Way::kCached;
   Status status = writer_.Append(records_, now_ms(), way);
   if (status.ok() && !writer_.all_written()) status = writer_.Resume(now_ms());
   if (!status.ok()) Fail(status);
   if (!failure_.empty()) {
     if (now_ms() >= mend_at_ms_) TryToMend();
-  } else if (mode() == Mode::kFull) {
+  } else if (mode == Mode::kFull) {
     SyncGroup(begin_us);
   } else if (writer_.wants_clean_segment() && writer_.all_written()) {
     SyncGroup(begin_us);  // once: that segment begins when everything is on disk
@@ -398,13 +399,15 @@ void LogThread::Round() {
   PublishFigures();
 }
 
-// What has been written, or went through, since then: it is on disk when this returns well.
+// What has been written, or went through since then: it is on disk when this returns well.
 void LogThread::SyncGroup(int64_t begin_us) {
   if (syncer_->busy()) syncer_->WaitUntilIdle();  // the mode has just changed
   FinishBeside();
   if (!failure_.empty()) return;
   const bool all_written = writer_.all_written();
   if (unsynced_commits_ > 0 || !writer_.all_synced()) {
+    // Else what came before was no sync: a copy into the cache, a segment begun.
+    if (!writer_.all_synced()) begin_us = MonotonicUs();
     Status status = writer_.Sync();
     if (!status.ok()) return Fail(status);
     // All that take part: those of this group, and those that came while it was synced.

@@ -160,7 +160,7 @@ Status LogWriter::NextSegment(const Chunk* chunk, int64_t time_ms,
   capacity_ = header.capacity;
   needy_ = false;
   at_ = {number, kSegmentHeaderBytes};
-  block_of_ = {};  // of another log there may have been the same place
+  block_of_ = {};  // and if the same place could be another log's
   return {};
 }
 
@@ -231,14 +231,15 @@ Status LogWriter::WriteTail(int64_t time_ms, Way way) {
 
 // Whether all that is not on disk is one chunk that has not been begun and ends in this segment.
 bool LogWriter::CanGoThrough() const {
-  if (current_ == nullptr || !dirty_.empty() || tail_.size() != 1) return false;
-  const Chunk& chunk = tail_.front();
+  if (current_ == nullptr || !dirty_.empty() || pending_ + 1 != tail_.size()) return false;
+  if (pending_ != 0 && !PLANTED(THROUGH_BESIDE_UNSYNCED)) return false;
+  const Chunk& chunk = tail_.back();
   return chunk.written == 0 && chunk.lead == at_.offset % File::kBlockBytes &&
          chunk.size <= capacity_ - at_.offset;
 }
 
 Status LogWriter::WriteThrough() {
-  Chunk& chunk = tail_.front();
+  Chunk& chunk = tail_.back();
   const uint64_t begin = at_.offset - chunk.lead;
   if (block_of_ == at_ || PLANTED(THROUGH_STALE_BLOCK)) {
     std::memcpy(chunk.buffer.data(), block_.data(), chunk.lead);
@@ -361,8 +362,8 @@ Status LogWriter::WriteTailInto(File& file) const {
   return file.Sync();
 }
 
-// After a failed write the files are what they were said to be: it is tried again in place, so that
-// records which were handed to the system stay there all the time.
+// After a failed write into the cache the files are what they were said to be: it is tried again in
+// place, so that records which were handed to the system stay there all the time.
 Status LogWriter::MendInPlace(int64_t time_ms) {
   Status status = WritePending(time_ms);
   if (status.ok()) status = Sync();

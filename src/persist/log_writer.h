@@ -51,7 +51,7 @@ struct LogPlace {
 // How records go to the system.
 enum class Way : uint8_t {
   kCached,   // into its cache; a sync puts them on disk
-  kThrough,  // to the disk at once (W5); as before where more would have to be synced with them
+  kThrough,  // to the disk at once (W5); as kCached where more would have to be synced with them
 };
 
 struct SegmentInUse {

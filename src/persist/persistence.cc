@@ -179,7 +179,7 @@ Status Persistence::TidyDirectory() {
     if (status.ok()) status = files_.Remove(path);
   }
   for (const std::string& path : recovered_.useless_segments) {
-    if (status.ok()) status = files_.Remove(path);  // W5 of log_writer.h
+    if (status.ok()) status = files_.Remove(path);  // W6 of log_writer.h
   }
   // Gone for good before a segment with the same number is begun.
   if (status.ok()) status = files_.SyncDirectory(options_.directory);

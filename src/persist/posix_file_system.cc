@@ -6,9 +6,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "persist/file_system.h"
@@ -20,6 +22,28 @@ Status SystemError(const std::string& what, const std::string& path) {
   return Status::Error(ErrorKind::kIo,
                        "cannot " + what + " " + path + ": " +
                            std::error_code(errno, std::generic_category()).message());
+}
+
+// File systems that keep the promise of RWF_DSYNC with O_DIRECT. Others accept both and have the
+// bytes in a cache of theirs all the same (CIFS, 9p, FUSE past its cache), though fdatasync works.
+bool SyncsDirectWrites(int descriptor) {
+  struct statfs s;
+  if (::fstatfs(descriptor, &s) != 0) return false;
+  switch (static_cast<unsigned>(s.f_type)) {
+    case EXT4_SUPER_MAGIC:  // and ext2, ext3
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC:  // nothing of which is ever on a disk
+      return true;
+    default:
+      return false;
+  }
+}
+
+// That the kernel will not or cannot do it this way says nothing of the file.
+bool NotThisWay(int error) {
+  return error == EINVAL || error == EOPNOTSUPP || error == ENOMEM || error == EAGAIN;
 }
 
 class PosixFile : public File {
@@ -71,7 +95,7 @@ class PosixFile : public File {
       const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
       const ssize_t written = ::pwritev2(direct_, &piece, 1, static_cast<off_t>(offset), RWF_DSYNC);
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0 && (errno == EINVAL || errno == EOPNOTSUPP)) {
+      if (written < 0 && NotThisWay(errno)) {
         ::close(std::exchange(direct_, kCannot));
         break;
       }
@@ -97,9 +121,11 @@ class PosixFile : public File {
 
   // The file itself, whatever may have its name by now.
   void OpenDirect() {
+    direct_ = kCannot;
+    if (!SyncsDirectWrites(descriptor_)) return;
     const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
-    direct_ = ::open(self.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
-    if (direct_ < 0) direct_ = kCannot;
+    const int opened = ::open(self.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+    if (opened >= 0) direct_ = opened;
   }
 
   const int descriptor_;

@@ -4,6 +4,8 @@
 #include <optional>
 #include <random>
 
+#include "base/check.h"
+
 namespace fluxkv::persist {
 
 namespace {
@@ -40,18 +42,14 @@ class LossyFileSystem::LossyFile : public File {
     if (offset >= inode_->bytes.size()) return size_t{0};
     return inode_->bytes.copy(out, size, static_cast<size_t>(offset));
   }
-  Status Sync() override {
-    std::unique_lock lock(files_.mutex_);
-    if (const auto hook = files_.on_sync_; hook) {
-      lock.unlock();
-      hook(path_);
-      lock.lock();
-    }
-    const std::string* reason = files_.Begin(Operation::kSync, path_);
-    files_.Note({Operation::kSync, reason != nullptr, inode_->id, 0, {}, {}, {}});
-    return reason == nullptr
-               ? Status()
-               : Status::Error(ErrorKind::kIo, "cannot sync " + path_ + ": " + *reason);
+  Status Sync() override { return Sync({Operation::kSync, false, inode_->id, 0, {}, {}, {}}); }
+  Status WriteThrough(uint64_t offset, std::string_view bytes) override {
+    CHECK(offset % kBlockBytes == 0 && bytes.size() % kBlockBytes == 0);
+    CHECK(reinterpret_cast<uintptr_t>(bytes.data()) % kBlockBytes == 0);
+    CHECK(offset + bytes.size() <= Size().value());
+    Status status = WriteAt(offset, bytes);
+    if (!status.ok()) return status;
+    return Sync({Operation::kSync, false, inode_->id, offset, {}, {}, {}, /*through=*/true});
   }
   Result<uint64_t> Size() override {
     std::lock_guard lock(files_.mutex_);
@@ -60,6 +58,21 @@ class LossyFileSystem::LossyFile : public File {
   const std::string& path() const override { return path_; }
 
  private:
+  Status Sync(Entry entry) {
+    std::unique_lock lock(files_.mutex_);
+    if (const auto hook = files_.on_sync_; hook) {
+      lock.unlock();
+      hook(path_);
+      lock.lock();
+    }
+    const std::string* reason = files_.Begin(Operation::kSync, path_);
+    entry.failed = reason != nullptr;
+    files_.Note(std::move(entry));
+    return reason == nullptr
+               ? Status()
+               : Status::Error(ErrorKind::kIo, "cannot sync " + path_ + ": " + *reason);
+  }
+
   LossyFileSystem& files_;
   const std::shared_ptr<Inode> inode_;
   const std::string path_;
@@ -332,10 +345,28 @@ class LossyFileSystem::Replay {
       for (Pending& p : file.pending) p.doomed |= !keep_all_ && Draw(2);
       return;
     }
+    if (e.through) return SyncThrough(e, &file);
     for (const Pending& p : file.pending) {
       if (!p.doomed) Apply(&file.bytes, *p.entry);
     }
     file.pending.clear();
+  }
+
+  static void SyncThrough(const Entry& e, OnDisk* file) {
+    auto& pending = file->pending;
+    const auto written = std::find_if(pending.rbegin(), pending.rend(), [&](const Pending& p) {
+      return p.entry->operation == Operation::kWrite && p.entry->offset == e.offset;
+    });
+    CHECK(written != pending.rend());
+    const Entry& through = *written->entry;
+    pending.erase(std::next(written).base());
+    for (const Pending& p : pending) {  // a disk might write it later
+      const Entry& other = *p.entry;
+      CHECK(other.operation == Operation::kWrite);
+      CHECK((other.offset + other.bytes.size() <= through.offset ||
+             through.offset + through.bytes.size() <= other.offset));
+    }
+    Apply(&file->bytes, through);
   }
 
   void DropNames() {

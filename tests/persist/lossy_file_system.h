@@ -16,6 +16,8 @@
 //     name, a recycled segment its former one;
 //   * what was written between the last good Sync and one that failed is lost at random although
 //     later ones go well, for the system has marked it clean (Linux reports an error once).
+// A WriteThrough is a write and a sync of it alone; what else is unsynced stays so. That its
+// requirements hold is checked.
 // Faults: the n-th operation of a kind fails, once or until Recover; a write that fails has written
 // any part of its bytes.
 //
@@ -95,6 +97,7 @@ class LossyFileSystem : public FileSystem {
     uint64_t offset;
     std::string bytes;
     std::string path, to;
+    bool through = false;  // kSync: of what was written last at `offset` alone
   };
   struct Fault {
     Operation operation;

@@ -5,6 +5,8 @@
 #include "tests/persist/lossy_file_system.h"
 
 #include <set>
+
+#include "persist/page_buffer.h"
 #undef CHECK
 #include <doctest/doctest.h>
 
@@ -40,6 +42,27 @@ TEST_CASE("lossy files: synced bytes stay, others are lost, kept, torn or reorde
   CHECK(files.Crash(7)->Content("d/a") == files.Crash(7)->Content("d/a"));
   CHECK(files.CrashAfter(4, 7)->Content("d/a") == "0123456789");
   CHECK(files.KillAfter(5)->Content("d/a") == "0123456789abcdef");
+}
+
+TEST_CASE("lossy files: what was written through stays, what was not synced beside it may go") {
+  LossyFileSystem files;
+  auto file = Create(files, "d/a");
+  constexpr size_t kBlock = File::kBlockBytes;
+  REQUIRE(file->WriteAt(0, std::string(2 * kBlock, '0')).ok());
+  REQUIRE(file->Sync().ok());
+  REQUIRE(files.SyncDirectory("d").ok());
+  REQUIRE(file->WriteAt(0, "lost").ok());
+  PageBuffer buffer(kBlock);
+  std::fill_n(buffer.data(), kBlock, 'x');
+  REQUIRE(file->WriteThrough(kBlock, {buffer.data(), kBlock}).ok());
+  std::set<std::string> seen;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const std::string left = files.Crash(seed)->Content("d/a");
+    REQUIRE(left.substr(kBlock) == std::string(kBlock, 'x'));
+    seen.insert(left.substr(0, 4));
+  }
+  CHECK(seen.contains("0000"));
+  CHECK(seen.contains("lost"));
 }
 
 TEST_CASE("lossy files: names stay in order, and for good when the directory is synced") {
