@@ -12,14 +12,14 @@
 // time, so halving alone would leave the whole index half empty.
 //
 // Growth reads few keys. The tag's bits begin kToldBits behind the segment's prefix; those between
-// follow from the home bucket where there are enough of them. So prefix, home and tag give the
-// hash's first bits, which are what a new segment needs, but for one of the tag's bits each time a
-// segment is halved: that one is then zero in all tags of the segment and in what is looked for.
-// Keys are read when fewer than kTagBitsMin would be left, in small segments, and of entries that
-// do not live in their home bucket.
+// follow from home bucket and tag together where there are enough homes. So prefix, home and tag
+// give the hash's first bits, which are what a new segment needs, but for one of the tag's bits
+// each time a segment is halved: that one is then zero in all tags of the segment and in what is
+// looked for. Keys are read when fewer than kTagBitsMin would be left, in small segments, and of
+// entries that do not live in their home bucket.
 //
-// H1. A bucket's meta says how many buckets beyond it an entry whose home it is may live; it only
-//     grows, and is stored before the entry is.
+// H1. A bucket's meta says how many buckets beyond it an entry whose home it is may live; that
+//     number only grows, and is stored before the entry is.
 // H2. Slots and meta of a segment change under the segment's latch; readers load them with acquire.
 // H3. An entry never moves inside a segment. Growth copies entries to new segments, marks every
 //     bucket of the old one moved, then publishes the new ones in the directory: so a reader that
@@ -154,7 +154,7 @@ class HashIndex {
   // So many bits of the hash behind the segment's prefix say where an entry lives.
   static constexpr int kPlaceBits = 16;
   static constexpr int kDepthMax = kScanHashBits - kPlaceBits;
-  // Of those, the tag begins behind the first so many, where there are homes enough to tell them.
+  // Of those, the tag begins behind the first so many, which so many homes tell.
   static constexpr int kToldBits = 6;
   static constexpr size_t kHomesThatTell = size_t{1} << kToldBits;
   static constexpr int kTagBits = 16;

@@ -252,7 +252,6 @@ TEST_CASE("log: zeros are behind what went through, also where it ends with its 
     while (log.writer.segments_used() < 2) log.Append(++stamp, 32);  // small ones everywhere
     log.Sync();
     REQUIRE(log.writer.SnapshotDone(stamp).ok());
-    const Stamp snapshot = stamp;
     while (log.writer.segments_used() < 2) log.Append(++stamp, 32);
     log.Sync();
     REQUIRE(log.writer.SnapshotDone(stamp - 1).ok());
@@ -267,7 +266,6 @@ TEST_CASE("log: zeros are behind what went through, also where it ends with its 
     CHECK(read.error == "");
     CHECK(read.stamps == std::vector<Stamp>{stamp - 1, stamp});
     CHECK_FALSE(read.torn);
-    REQUIRE(snapshot < stamp);
   }
 }
 
