@@ -23,8 +23,9 @@ INCLUDEDIR ?= $(PREFIX)/include
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 
-# What each flavour is: the product, the tests' build (invariant checks on, with bugs to be asked for), the two sanitizers, and the library, which
-# any compiler's link must understand, and put into a shared object if it likes. The sanitizers replace malloc themselves, so jemalloc is left out there.
+# What each flavour is: the product, the tests' build (invariant checks on, with bugs to be asked for), the two sanitizers,
+# and the library, which any compiler's link must understand, and put into a shared object if it likes. The sanitizers
+# replace malloc themselves, so jemalloc is left out there.
 FLAGS_release := -O3 -g -DNDEBUG $(if $(filter 1,$(LTO)),-flto=auto)
 FLAGS_library := -O3 -g1 -DNDEBUG -fPIC
 FLAGS_debug   := -O1 -g1 -DFLUXKV_PLANTS

@@ -132,6 +132,7 @@ def all_steps():
                    release + ["+", "build/peers/redis-server"])
     yield from isolation_steps("debug", short)
     yield from crash_steps(5, int(os.environ.get("CRASH_CYCLES", 50)))
+    yield from plant_steps()  # while the sanitizers' programs are built
     for source in sorted(glob.glob("tests/fuzz/*_fuzz.cc")):
         name = os.path.basename(source)[:-len("_fuzz.cc")]
         command = [f"build/asan/{name}_fuzz", "--seconds", str(fuzz_seconds), f"tests/fuzz/seeds/{name}"]
@@ -146,7 +147,6 @@ def all_steps():
         yield Step(f"{flavour}-full-unit", unit, make_unit, {}, True, 1800, on_demand=True)
         yield Step(f"{flavour}-full-wire", wire, make_wire, environment, True, 1800, on_demand=True)
     yield from isolation_steps("tsan", 5, aslr)
-    yield from plant_steps()
 
 
 def execute(step, env):

@@ -57,17 +57,15 @@ uint64_t HashIndex::Segment::HashBehind(size_t home) const {
   // A bucket's range must be whole in SCAN's order.
   static_assert(kDepthMax + kPlaceBits <= kScanHashBits);
   if (home + 1 == homes) return depth == 0 ? 0 : (prefix + 1) << (64 - depth);
-  const uint64_t place = (((home + 1) << kPlaceBits) + homes - 1) / homes;
-  return PrefixInPlace() | place << (64 - depth - kPlaceBits);
+  return PrefixInPlace() | FirstPlace(home + 1) << (64 - depth - kPlaceBits);
 }
 
 // A home has at most 1 << kUntoldBits places, one after the other, so that each has other low bits;
 // the tag's first bits are those of the entry's place.
-uint64_t HashIndex::Segment::HashFrom(size_t home, uint16_t tag) const {
+uint64_t HashIndex::Segment::HashFrom(uint64_t first, uint16_t tag) const {
   constexpr int kUntoldBits = kPlaceBits - kToldBits;
   constexpr uint64_t kUntoldMask = (uint64_t{1} << kUntoldBits) - 1;
   DCHECK(homes >= kHomesThatTell);
-  const uint64_t first = ((home << kPlaceBits) + homes - 1) / homes;
   const uint64_t untold = tag >> (kTagBits - kUntoldBits);
   const uint64_t place = first + ((untold - first) & kUntoldMask);
   const uint64_t behind = tag & ((uint64_t{1} << (kTagBits - kUntoldBits)) - 1);
@@ -253,15 +251,16 @@ void HashIndex::BuildHalves(int depth, uint64_t prefix, const HashedNodes& nodes
   for (const HashedNode& n : nodes.all) halves[HighBits(n.hash, depth + 1) & 1].all.push_back(n);
   for (uint64_t number = 0; number < 2; ++number) {
     HashedNodes& half = halves[number];
-    if (!half.Suffice(depth + 1)) half.ReadKeys();
+    if (!half.Suffice(depth + 1)) ReadKeys(&half);
     Build(depth + 1, prefix * 2 + number, SizeFor(half.all.size()), half, built);
   }
 }
 
-void HashIndex::HashedNodes::ReadKeys() {
-  for (const HashedNode& n : all) __builtin_prefetch(n.node);
-  for (HashedNode& n : all) n.hash = HashBytes(n.node->key());
-  known_bits = 64;
+void HashIndex::ReadKeys(HashedNodes* nodes) {
+  for (const HashedNode& n : nodes->all) __builtin_prefetch(n.node);
+  for (HashedNode& n : nodes->all) n.hash = HashBytes(n.node->key());
+  nodes->known_bits = 64;
+  keys_read_.fetch_add(nodes->all.size(), std::memory_order_relaxed);
 }
 
 HashIndex::HashedNodes HashIndex::NodesOf(Segment* segment) {
@@ -272,6 +271,7 @@ HashIndex::HashedNodes HashIndex::NodesOf(Segment* segment) {
   std::vector<HashedNode*> strays;
   for (size_t home = 0; home < segment->homes + kSpillBuckets; ++home) {
     const Bucket& bucket = segment->buckets()[home];
+    const uint64_t first = segment->FirstPlace(home);
     for (size_t slot = 0; slot < kSlots; ++slot) {
       const NodeRef ref = bucket.nodes[slot].load(std::memory_order_relaxed);
       if (!ref) continue;
@@ -281,14 +281,15 @@ HashIndex::HashedNodes HashIndex::NodesOf(Segment* segment) {
         __builtin_prefetch(n.node);
         strays.push_back(&n);  // `all` has its room already
       } else {
-        n.hash = segment->HashFrom(home, bucket.tags[slot].load(std::memory_order_relaxed));
+        n.hash = segment->HashFrom(first, bucket.tags[slot].load(std::memory_order_relaxed));
         DCHECK(PLANTED(INDEX_FORGET_STRAYS) ||
                (n.hash ^ HashBytes(n.node->key())) >> (64 - nodes.known_bits) == 0);
       }
     }
   }
-  if (!told) nodes.ReadKeys();
+  if (!told) ReadKeys(&nodes);
   for (HashedNode* n : strays) n->hash = HashBytes(n->node->key());
+  keys_read_.fetch_add(strays.size(), std::memory_order_relaxed);
   return nodes;
 }
 

@@ -119,6 +119,8 @@ class HashIndex {
     }
   }
 
+  // How many keys growth has read, for tests.
+  size_t keys_read() const { return keys_read_.load(std::memory_order_relaxed); }
   // As the allocator rounds them.
   size_t allocated_bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
@@ -199,8 +201,13 @@ class HashIndex {
     uint16_t TagOf(uint64_t hash) const { return HashIndex::TagOf(hash, depth, tag_bits); }
     // How many of a hash's high bits prefix, home and tag tell.
     int known_bits() const { return depth + kToldBits + tag_bits; }
-    // Those bits of an entry's hash, the others zero. Requires: homes >= kHomesThatTell.
-    uint64_t HashFrom(size_t home, uint16_t tag) const;
+    // Those bits of an entry's hash, the others zero; `first` is its home's first place.
+    // Requires: homes >= kHomesThatTell.
+    uint64_t HashFrom(uint64_t first, uint16_t tag) const;
+    // The first of the 1 << kPlaceBits places whose home is this one; `homes`: behind the last.
+    uint64_t FirstPlace(size_t home) const {
+      return ((uint64_t{home} << kPlaceBits) + homes - 1) / homes;
+    }
     uint64_t PrefixInPlace() const { return depth == 0 ? 0 : prefix << (64 - depth); }
     // The lowest hash whose home is behind this one; 0 behind the last hash of all.
     uint64_t HashBehind(size_t home) const;
@@ -264,9 +271,9 @@ class HashIndex {
     std::vector<HashedNode> all;
     int known_bits = 64;
     bool Suffice(int depth) const { return known_bits >= depth + kToldBits + kTagBitsMin; }
-    void ReadKeys();
   };
-  static HashedNodes NodesOf(Segment* segment);
+  HashedNodes NodesOf(Segment* segment);
+  void ReadKeys(HashedNodes* nodes);
   // Private segments that hold `nodes`, of this depth or, where they are too many, deeper.
   // Requires: the bits that are known suffice for this depth.
   void Build(int depth, uint64_t prefix, size_t size, const HashedNodes& nodes,
@@ -290,6 +297,7 @@ class HashIndex {
   std::mutex directory_mutex_;  // taken with a segment's latch held; guards the directory's
                                 // replacement and entries
   std::atomic<size_t> bytes_{0};
+  std::atomic<size_t> keys_read_{0};
 };
 
 }  // namespace fluxkv::engine
