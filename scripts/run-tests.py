@@ -33,6 +33,7 @@ class Step:
     timeout: int = 120
     must_fail: bool = False  # a planted bug: the command has to find it
     on_demand: bool = False  # only when named on the command line
+    aside: bool = False  # lasts minutes and seldom uses more than one core: the next steps run beside it
 
 
 def built(flavour, *targets):
@@ -90,6 +91,17 @@ def crash_steps(cycles, long_cycles):
                        timeout=count * 20 + 60, on_demand=name.startswith("long"))
 
 
+def sanitizer_steps(flavour, prefix):
+    unit, wire = [*prefix, f"build/{flavour}/unit_tests"], [*prefix, "build/debug/wire_tests"]
+    make_unit, make_wire = built(flavour, "unit"), built(flavour, "server") + ["+"] + built("debug", "wire")
+    environment = server_env(flavour, 4)
+    leave_out = NOT_SLOW if flavour == "asan" else [NOT_SLOW[0] + ",isolation spec*"]  # which has one thread
+    yield Step(f"{flavour}-unit", unit + leave_out, make_unit, doctest=True, timeout=900, aside=True)
+    yield Step(f"{flavour}-wire", wire + NOT_SLOW, make_wire, environment, True, 400)
+    yield Step(f"{flavour}-full-unit", unit, make_unit, {}, True, 1800, on_demand=True)
+    yield Step(f"{flavour}-full-wire", wire, make_wire, environment, True, 1800, on_demand=True)
+
+
 def plant_steps():
     """tests/plants.txt: one planted bug a line, NAME: the program and arguments that must catch it within 60 s."""
     known = {}
@@ -122,7 +134,7 @@ def all_steps():
     short = int(os.environ.get("ISOLATION_SECONDS", 10))
     fuzz_seconds = int(os.environ.get("FUZZ_SECONDS", 15))
     yield from lint_steps()
-    yield Step("unit", ["build/debug/unit_tests"], both, doctest=True, timeout=400)
+    yield Step("unit", ["build/debug/unit_tests"], both, doctest=True, timeout=400, aside=True)
     yield Step("install", ["scripts/check-install.py"], release + ["+", *built("library", "build/library/libfluxkv.a")],
                timeout=400)
     for threads, io_uring in ((1, "no"), (4, "yes")):  # so that both ways are gone
@@ -133,20 +145,14 @@ def all_steps():
     yield from isolation_steps("debug", short)
     yield from crash_steps(5, int(os.environ.get("CRASH_CYCLES", 50)))
     yield from plant_steps()  # while the sanitizers' programs are built
+    # The last one is the one that takes less time to run: then nothing is left to build beside it.
+    yield from sanitizer_steps("tsan", aslr)
+    yield from isolation_steps("tsan", 5, aslr)
+    yield from sanitizer_steps("asan", [])
     for source in sorted(glob.glob("tests/fuzz/*_fuzz.cc")):
         name = os.path.basename(source)[:-len("_fuzz.cc")]
         command = [f"build/asan/{name}_fuzz", "--seconds", str(fuzz_seconds), f"tests/fuzz/seeds/{name}"]
         yield Step(f"fuzz-{name}", command, built("asan", "fuzzers"), timeout=fuzz_seconds + 60)
-    for flavour, prefix in (("asan", []), ("tsan", aslr)):
-        unit, wire = [*prefix, f"build/{flavour}/unit_tests"], [*prefix, "build/debug/wire_tests"]
-        make_unit, make_wire = built(flavour, "unit"), built(flavour, "server") + ["+"] + built("debug", "wire")
-        environment = server_env(flavour, 4)
-        leave_out = NOT_SLOW if flavour == "asan" else [NOT_SLOW[0] + ",isolation spec*"]  # which has one thread
-        yield Step(f"{flavour}-unit", unit + leave_out, make_unit, doctest=True, timeout=900)
-        yield Step(f"{flavour}-wire", wire + NOT_SLOW, make_wire, environment, True, 400)
-        yield Step(f"{flavour}-full-unit", unit, make_unit, {}, True, 1800, on_demand=True)
-        yield Step(f"{flavour}-full-wire", wire, make_wire, environment, True, 1800, on_demand=True)
-    yield from isolation_steps("tsan", 5, aslr)
 
 
 def execute(step, env):
@@ -241,38 +247,75 @@ def digest(path, lines=6):
         print("    " + line[:160])
 
 
+class Report:
+    """What the steps came to. Each line is printed when its step has ended."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.red = []  # name, log
+        self.lock = threading.Lock()
+
+    def add(self, step, result, seconds, waited_s, broken):
+        good, bad, log = result
+        verdict = "BUILD FAILED" if broken else "FAILED" if bad else "ok"
+        note = f"   (waited {waited_s:.0f} s for its build)" if waited_s >= 1 else ""
+        with self.lock:
+            self.passed, self.failed = self.passed + good, self.failed + bad
+            print(f"{step.name:34} {good:5} passed {bad:3} failed {seconds:7.1f} s  {verdict}{note}", flush=True)
+            if bad:
+                self.red.append((step.name, log))
+                tail(log)
+                print(f"    (all of it: {log})", flush=True)
+
+
+def run(step, env, builder, report):
+    """Waits for what the step needs, and runs it. Returns the thread that does so when the step is to run aside."""
+    began = time.time()
+    broken = builder.wait(step)
+    waited_s = time.time() - began
+
+    def go():
+        start, result = time.time(), (0, 1, broken)
+        try:
+            result = result if broken else execute(step, env)
+        except OSError as error:  # in a thread nobody else would see it
+            print(f"{step.name}: {error}", flush=True)
+            result = 0, 1, f"{LOGS}/{step.name}.log"
+        report.add(step, result, time.time() - start, waited_s, broken)
+
+    if not step.aside:
+        go()
+        return None
+    thread = threading.Thread(target=go)
+    thread.start()
+    return thread
+
+
 def main():
     os.chdir(ROOT)
     os.makedirs(LOGS, exist_ok=True)
     prefixes = tuple(sys.argv[1:])
     steps = [s for s in all_steps() if (s.name.startswith(prefixes) if prefixes else not s.on_demand)]
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    passed = failed = 0
-    red = []
+    report = Report()
     start = time.time()
     if not steps:
         print("no such step: " + " ".join(prefixes))
     builder = Builder(steps, env)
     builder.start()
+    aside = None
     for step in steps:
-        began = time.time()
-        broken = builder.wait(step)
-        waited_s, began = time.time() - began, time.time()
-        good, bad, log = (0, 1, broken) if broken else execute(step, env)
-        passed, failed = passed + good, failed + bad
-        verdict = "BUILD FAILED" if broken else "FAILED" if bad else "ok"
-        note = f"   (waited {waited_s:.0f} s for its build)" if waited_s >= 1 else ""
-        print(f"{step.name:34} {good:5} passed {bad:3} failed {time.time() - began:7.1f} s  {verdict}{note}", flush=True)
-        if bad:
-            red.append((step.name, log))
-            tail(log)
-            print(f"    (all of it: {log})", flush=True)
+        if step.aside and aside:  # one at a time
+            aside.join()
+        aside = run(step, env, builder, report) or aside
+    if aside:
+        aside.join()
     print(f"{time.time() - start:.0f} s in all; logs in {LOGS}/")
-    for name, log in red:
+    for name, log in report.red:
         print(f"failed: {name}")
         digest(log)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed or not passed else 0)
+    print(f"{report.passed} passed, {report.failed} failed")
+    sys.exit(1 if report.failed or not report.passed else 0)
 
 
 if __name__ == "__main__":
