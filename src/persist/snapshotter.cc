@@ -14,10 +14,14 @@
 namespace fluxkv::persist {
 
 namespace {
-constexpr int64_t kSliceNs = 1'000'000;
-constexpr uint64_t kKeysPerLook = 64;  // at the clock
+// Loops go first when processors are few: the thread is nice to them, and rests behind each slice,
+// which its niceness does not do alone. A scheduler that shares fairly owes it time while it waits,
+// and pays that back in one piece of some milliseconds, in which a loop waits.
+constexpr int kNiceness = 10;
+constexpr int64_t kSliceNs = 200'000;
+constexpr auto kRest = std::chrono::microseconds(50);
+constexpr uint64_t kKeysPerLook = 16;  // at the clock
 constexpr int64_t kDelayStepUs = 10'000;
-constexpr int kNiceness = 5;  // loops go first when processors are few
 }  // namespace
 
 Snapshotter::Snapshotter(engine::Database& database, FileSystem& files, std::string directory,
@@ -50,9 +54,19 @@ void Snapshotter::Stop() {
 std::optional<uint64_t> Snapshotter::Request(bool again) {
   std::lock_guard lock(mutex_);
   if (begun_ != served_ && !again) return std::nullopt;
-  if (wanted_ == begun_) ++wanted_;  // else one that has not begun serves this request as well
+  if (wanted_ == begun_) {  // else one that has not begun serves this request as well
+    ++wanted_;
+    if (begun_ == served_) ClearProgress();  // it counts as being taken before its thread runs
+  }
   wake_.notify_all();
   return wanted_;
+}
+
+void Snapshotter::ClearProgress() {
+  figures_.began_at_ms.store(clock_.now_ms());
+  figures_.keys_done.store(0);
+  figures_.keys_about.store(0);
+  figures_.versions_held_most.store(0);
 }
 
 bool Snapshotter::busy() const {
@@ -103,11 +117,7 @@ void Snapshotter::Run() {
 
 Status Snapshotter::Take() {
   const int64_t begin_ms = clock_.Tick();
-  figures_.began_at_ms.store(begin_ms);
-  figures_.keys_done.store(0);
-  figures_.keys_about.store(0);
-  figures_.versions_held_most.store(0);
-  figures_.running.store(true);
+  ClearProgress();
   std::unique_ptr<engine::Handle> handle = database_.Attach();
   Status status;
   engine::Stamp stamp = 0;
@@ -123,7 +133,6 @@ Status Snapshotter::Take() {
     }
   }
   const int64_t took_ms = clock_.Tick() - begin_ms;
-  figures_.running.store(false);
   figures_.last_took_ms.store(took_ms);
   figures_.last_failed.store(!status.ok());
   if (!status.ok()) {
@@ -184,7 +193,10 @@ Status Snapshotter::WriteDatabase(engine::Handle& handle, engine::Transaction& t
           if (pause) position.assign(key);
           return !pause;
         });
-    if (entered) handle.Leave();
+    if (entered) {
+      handle.Leave();
+      if (!end) std::this_thread::sleep_for(kRest);
+    }
     after = true;
     DelayKeys(keys);
     figures_.keys_done.fetch_add(keys, std::memory_order_relaxed);

@@ -38,7 +38,6 @@ class Transaction;
 namespace fluxkv::persist {
 
 struct SnapshotFigures {
-  std::atomic<bool> running{false};
   std::atomic<int64_t> began_at_ms{0};
   std::atomic<int64_t> last_took_ms{-1};
   std::atomic<int64_t> last_done_at_ms{0};  // 1970 based; 0: never
@@ -77,7 +76,7 @@ class Snapshotter {
   // True when the request has been served; then its result.
   bool Ended(uint64_t ticket, Status* result);
   Status Wait(uint64_t ticket);
-  bool busy() const;
+  bool busy() const;  // one is being taken, or has been asked for
 
   // Writes a snapshot of what `transaction`, a copy (Transaction::BeginCopy), sees, and ends it.
   Result<std::string> Write(engine::Handle& handle, engine::Transaction& transaction);
@@ -93,6 +92,7 @@ class Snapshotter {
  private:
   void Run();
   Status Take();
+  void ClearProgress();
   Status WriteDatabase(engine::Handle& handle, engine::Transaction& transaction, uint32_t db,
                        SnapshotWriter* writer);
   int64_t key_delay_us() const {

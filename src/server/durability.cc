@@ -203,7 +203,7 @@ command::PersistenceFigures Durability::figures() const {
   f.keys_expired_at_load = persistence_->expired_at_load();
   f.keys_loaded = persistence_->recovered().snapshot_keys;
   const persist::SnapshotFigures& s = persistence_->snapshot_figures();
-  f.snapshot_running = s.running.load();
+  f.snapshot_running = persistence_->snapshot_busy();
   f.snapshot_began_at_ms = s.began_at_ms.load();
   f.snapshot_last_took_ms = s.last_took_ms.load();
   f.snapshot_last_done_at_ms = s.last_done_at_ms.load();

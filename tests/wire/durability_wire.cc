@@ -112,6 +112,21 @@ TEST_CASE("durability: SAVE, BGSAVE, BGREWRITEAOF and LASTSAVE") {
   CHECK(server.Stop() == 0);
 }
 
+TEST_CASE("durability: a snapshot is in progress from the reply of BGSAVE on") {
+  TempDir dir;
+  ServerProcess server(On(dir, "relaxed"));
+  Client client(server.port());
+  for (int i = 0; i < 20; ++i) {
+    client.Send(Encode({"BGSAVE"}) + Encode({"INFO", "persistence"}));
+    CHECK(client.Read() == "Background saving started");
+    CHECK(client.Read().find("rdb_bgsave_in_progress:1") != std::string::npos);
+    // And ended when it says so: the next one is not refused.
+    REQUIRE(Becomes([&] { return Field(client, "rdb_bgsave_in_progress") == "0"; }));
+    CHECK(Field(client, "rdb_saves") == std::to_string(i + 1));
+  }
+  CHECK(server.Stop() == 0);
+}
+
 TEST_CASE("durability: in a transaction SAVE is refused and BGSAVE follows the commit") {
   TempDir dir;
   ServerProcess server(On(dir, "full"));
