@@ -123,7 +123,7 @@ test:            ## install what testing needs, build, run every test; ends with
 	@scripts/install-deps.sh test
 	@scripts/run-tests.py
 
-sanitize: deps-test ## unit and wire tests, the slow ones too, under ASan+UBSan, then (those that have threads) under TSan
+sanitize: deps-test ## unit and wire tests, the slow ones too, under TSan (those that have threads), then under ASan+UBSan
 	@scripts/run-tests.py asan-full tsan-full
 
 fuzz: deps-test  ## what tests/fuzz/ has, under ASan, for FUZZ_SECONDS (30) each

@@ -183,12 +183,13 @@ def snapshot(options):
                 saves.append(begun)
                 rounds["with"].append(figures(process)["p999"])
                 growth.append(most / before - 1)
-                held = info(s, "snapshot_versions_held_most") or "-"
                 wait_for_snapshot(s)
+                held = info(s, "snapshot_versions_held_most") or "-"
             without, beside = (statistics.median(rounds[k]) for k in ("without", "with"))
             ratio[s.name] = beside / without
             print(f"BGSAVE: {s.name:10} p99.9 without {without:.2f} ms, with {beside:.2f} ms, ratio {ratio[s.name]:.2f}; "
-                  f"{statistics.median(saves):.0f} saves begun; resident memory +{statistics.median(growth) * 100:.1f} %, old versions held at most {held}", flush=True)
+                  f"{statistics.median(saves):.0f} saves begun; resident memory +{statistics.median(growth) * 100:.1f} %, "
+                  f"old versions held at most {held}", flush=True)
 
 
 def wait_for_snapshot(server):

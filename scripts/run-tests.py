@@ -145,7 +145,7 @@ def all_steps():
     yield from isolation_steps("debug", short)
     yield from crash_steps(5, int(os.environ.get("CRASH_CYCLES", 50)))
     yield from plant_steps()  # while the sanitizers' programs are built
-    # The last one is the one that takes less time to run: then nothing is left to build beside it.
+    # ASan's is last because it takes less time to run: behind the last build nothing keeps the other core busy.
     yield from sanitizer_steps("tsan", aslr)
     yield from isolation_steps("tsan", 5, aslr)
     yield from sanitizer_steps("asan", [])
@@ -252,6 +252,7 @@ class Report:
 
     def __init__(self):
         self.passed = self.failed = 0
+        self.steps = 0
         self.red = []  # name, log
         self.lock = threading.Lock()
 
@@ -260,7 +261,7 @@ class Report:
         verdict = "BUILD FAILED" if broken else "FAILED" if bad else "ok"
         note = f"   (waited {waited_s:.0f} s for its build)" if waited_s >= 1 else ""
         with self.lock:
-            self.passed, self.failed = self.passed + good, self.failed + bad
+            self.steps, self.passed, self.failed = self.steps + 1, self.passed + good, self.failed + bad
             print(f"{step.name:34} {good:5} passed {bad:3} failed {seconds:7.1f} s  {verdict}{note}", flush=True)
             if bad:
                 self.red.append((step.name, log))
@@ -278,15 +279,15 @@ def run(step, env, builder, report):
         start, result = time.time(), (0, 1, broken)
         try:
             result = result if broken else execute(step, env)
-        except OSError as error:  # in a thread nobody else would see it
-            print(f"{step.name}: {error}", flush=True)
+        except Exception as error:  # also in a thread, where nobody else would see it
+            print(f"{step.name}: {error!r}", flush=True)
             result = 0, 1, f"{LOGS}/{step.name}.log"
         report.add(step, result, time.time() - start, waited_s, broken)
 
     if not step.aside:
         go()
         return None
-    thread = threading.Thread(target=go)
+    thread = threading.Thread(target=go, daemon=True)
     thread.start()
     return thread
 
@@ -310,6 +311,7 @@ def main():
         aside = run(step, env, builder, report) or aside
     if aside:
         aside.join()
+    report.failed += len(steps) - report.steps  # a step that did not report has not passed
     print(f"{time.time() - start:.0f} s in all; logs in {LOGS}/")
     for name, log in report.red:
         print(f"failed: {name}")

@@ -166,7 +166,7 @@ Stamp OverwriterPi(const RangeDeletes* deletes, std::string_view key, const Vers
 }
 
 // Of one key in ten, since the test lasts as long as it takes its writers to read.
-[[maybe_unused]] void PlantedPause(std::string_view key) {
+void PlantedPause(std::string_view key) {
   for (int i = 0; i < 2000 && key.ends_with('7'); ++i) __builtin_ia32_pause();
 }
 

@@ -194,6 +194,7 @@ Status Persistence::Start() {
           .on_done = [this](engine::Stamp stamp) { OnSnapshotDone(stamp); },
           .on_failed = [this](const std::string& why) { log_thread_->SnapshotFailed(why); },
           .key_delay_us = options_.snapshot_key_delay_us,
+          .in_haste = &want_room_,
           .on_idle = [this] { OnIdle(); }});
   snapshotter_->figures().last_done_at_ms.store(recovered_.snapshot ? recovered_.snapshot_time_ms
                                                                     : clock_.now_ms());

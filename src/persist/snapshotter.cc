@@ -14,9 +14,9 @@
 namespace fluxkv::persist {
 
 namespace {
-// Loops go first when processors are few: the thread is nice to them, and rests behind each slice,
-// which its niceness does not do alone. A scheduler that shares fairly owes it time while it waits,
-// and pays that back in one piece of some milliseconds, in which a loop waits.
+// Loops go first when processors are few. The thread is nice to them, but that is not enough: a
+// scheduler that shares fairly owes it time while it waits and pays that in one piece of some
+// milliseconds, in which a loop waits. So it rests behind each slice, for 50 us at least.
 constexpr int kNiceness = 10;
 constexpr int64_t kSliceNs = 200'000;
 constexpr auto kRest = std::chrono::microseconds(50);
@@ -141,10 +141,10 @@ Status Snapshotter::Take() {
     if (hooks_.on_failed) hooks_.on_failed(status.message());
     return status;
   }
-  figures_.taken.fetch_add(1);
   figures_.last_done_at_ms.store(clock_.now_ms());
   figures_.last_stamp.store(stamp);
   figures_.last_keys.store(figures_.keys_done.load());
+  figures_.taken.fetch_add(1);  // behind what it is asked for
   logger_.Notice("snapshot: {} keys, {} bytes at stamp {} in {} ms", figures_.last_keys.load(),
                  figures_.last_bytes.load(), stamp, took_ms);
   if (hooks_.on_done) hooks_.on_done(stamp);
@@ -195,7 +195,7 @@ Status Snapshotter::WriteDatabase(engine::Handle& handle, engine::Transaction& t
         });
     if (entered) {
       handle.Leave();
-      if (!end) std::this_thread::sleep_for(kRest);
+      if (status.ok() && !end) Rest();
     }
     after = true;
     DelayKeys(keys);
@@ -204,6 +204,12 @@ Status Snapshotter::WriteDatabase(engine::Handle& handle, engine::Transaction& t
     if (held > figures_.versions_held_most.load()) figures_.versions_held_most.store(held);
   }
   return status;
+}
+
+void Snapshotter::Rest() {
+  if (hooks_.in_haste != nullptr && hooks_.in_haste->load(std::memory_order_relaxed)) return;
+  std::this_thread::sleep_for(kRest);
+  figures_.rests.fetch_add(1, std::memory_order_relaxed);
 }
 
 // Ends when the delay is taken back.

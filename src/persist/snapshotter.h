@@ -50,6 +50,7 @@ struct SnapshotFigures {
   std::atomic<uint64_t> last_keys{0};
   std::atomic<engine::Stamp> last_stamp{0};
   std::atomic<uint64_t> versions_held_most{0};  // old versions kept during the last one, at most
+  std::atomic<uint64_t> rests{0};               // of all, so that loops go first
 };
 
 class Snapshotter {
@@ -59,6 +60,7 @@ class Snapshotter {
     std::function<void(engine::Stamp)> on_done;  // X1
     std::function<void(const std::string&)> on_failed;
     const std::atomic<int64_t>* key_delay_us = nullptr;  // a pause behind each key, for test suites
+    const std::atomic<bool>* in_haste = nullptr;         // no rests while it is set
     std::function<void()> on_idle;                       // ten times a second, when idle
   };
 
@@ -99,6 +101,7 @@ class Snapshotter {
     return hooks_.key_delay_us == nullptr ? 0
                                           : hooks_.key_delay_us->load(std::memory_order_relaxed);
   }
+  void Rest();
   void DelayKeys(uint64_t keys) const;
 
   engine::Database& database_;

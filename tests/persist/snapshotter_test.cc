@@ -62,6 +62,26 @@ TEST_CASE("snapshotter: under writers, the file is the state at its stamp") {
   CHECK(life.Stop() == "");
 }
 
+TEST_CASE("snapshotter: it rests between slices, but not while the log is short of room") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kNone});
+  REQUIRE(life.Start() == "");
+  for (int i = 0; i < 50'000 / kSlower; ++i) life.Set(0, "key" + std::to_string(i), "v");
+  std::atomic<bool> in_haste{false};
+  Snapshotter::Hooks hooks;
+  hooks.in_haste = &in_haste;
+  Snapshotter snapshotter(life.database, files, life.options.directory, 1, life.clock, *life.logger,
+                          hooks);
+  snapshotter.Start();
+  REQUIRE(snapshotter.Wait(*snapshotter.Request()).ok());
+  const uint64_t rests = snapshotter.figures().rests.load();
+  CHECK(rests > 0);
+  in_haste = true;
+  REQUIRE(snapshotter.Wait(*snapshotter.Request()).ok());
+  CHECK(snapshotter.figures().rests.load() == rests);
+  CHECK(life.Stop() == "");
+}
+
 TEST_CASE("snapshotter: a request while one is taken is refused, or served by the next") {
   LossyFileSystem files;
   Life life(files, {.mode = Mode::kNone});
