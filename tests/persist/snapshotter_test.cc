@@ -82,6 +82,20 @@ TEST_CASE("snapshotter: it rests between slices, but not while the log is short 
   CHECK(life.Stop() == "");
 }
 
+TEST_CASE("snapshotter: one that the log is in need of takes no rest") {
+  LossyFileSystem files;
+  Life life(files, {.mode = Mode::kRelaxed, .segments = 4});
+  REQUIRE(life.Start() == "");
+  // Nothing asks for one but the log when it is half full: there are no save points, and no size.
+  for (int i = 0; i < 50'000 / kSlower || life.persistence->snapshot_figures().taken == 0; ++i) {
+    life.Set(0, "key" + std::to_string(i), "v");
+    REQUIRE(life.WaitAdmission(engine::CommitLog::Admission::kOpen));
+  }
+  CHECK(life.persistence->snapshot_figures().last_keys > 100);
+  CHECK(life.persistence->snapshot_figures().rests == 0);
+  CHECK(life.Stop() == "");
+}
+
 TEST_CASE("snapshotter: a request while one is taken is refused, or served by the next") {
   LossyFileSystem files;
   Life life(files, {.mode = Mode::kNone});
