@@ -1,12 +1,18 @@
 // The engine in process, without server and log:
 //
-//   build/bench/engine [scaling|shapes|bank] [SECONDS] [SHAPE]
+//   build/bench/engine [scaling|shapes|threads|bank] [SECONDS] [SHAPE]
 //
 // scaling: point reads and transfers by one thread and by two, and beside them a loop that shares
 // nothing: how much of what the machine gives a second thread each of them gets (1.00: all of it).
 //
-// shapes: 100,000 keys; reads, overwrites, eight reads to two inserts, inserts into fresh stores,
-// transactions that swap one pair, walks over prefixes, by 1 to 32 threads: operations a second.
+// shapes: 1 to 32 tasks on as many threads as there are processors; operations a second. What
+// FluxMap's own benchmark does (benches/performance.rs there): keys are the numbers below 100,000
+// in decimal, drawn at random when they are needed, values have eight bytes, and each operation is
+// a transaction of its own. Reads, overwrites, eight reads to two writes, inserts into fresh
+// stores, 100,000 each and, with the time to make and to destroy the store, 1000 each; transactions
+// that swap one pair; walks over all keys with a prefix.
+//
+// threads: the same with a thread for each task.
 //
 // bank: 1000 accounts; transfers between two that look at a third, and audits of the whole
 // (READONLY): how many were aborted, and how many would have been by who checks at the end that
@@ -15,7 +21,9 @@
 // SECONDS (0.5) is how long each measurement takes; scaling takes the median of nine. SHAPE: how
 // the names of the shapes begin that are wanted.
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -23,6 +31,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -43,9 +52,11 @@ namespace {
 constexpr uint32_t kDb = 0;
 constexpr uint8_t kType = 1;
 
-VersionPtr NewValue(int64_t number) {
-  VersionPtr value = Version::New(kType, 0, kNoExpiry, 64);
-  std::memset(value->mutable_payload(), 'x', 64);
+constexpr size_t kValueBytes = 64;  // usually
+
+VersionPtr NewValue(int64_t number, size_t bytes = kValueBytes) {
+  VersionPtr value = Version::New(kType, 0, kNoExpiry, bytes);
+  std::memset(value->mutable_payload(), 'x', bytes);
   std::memcpy(value->mutable_payload(), &number, sizeof(number));
   return value;
 }
@@ -75,12 +86,12 @@ struct Worker {
   std::mt19937_64 random;
 };
 
-void Put(Worker& worker, std::string_view bytes, int64_t number) {
+void Put(Worker& worker, std::string_view bytes, int64_t number, size_t value_bytes = kValueBytes) {
   const Key key(bytes);
   const LatchKey latch[] = {{kDb, key.hash}};
   Transaction txn(*worker.handle);
   txn.BeginLatched(latch);
-  txn.Put(kDb, key, NewValue(number));
+  txn.Put(kDb, key, NewValue(number, value_bytes));
   static_cast<void>(txn.Commit());
 }
 
@@ -220,110 +231,165 @@ Work Swaps(Database& database, const std::vector<std::string>& keys, size_t thre
   };
 }
 
-// Walks over all keys with a prefix that `each` of them have, at a snapshot each.
-Work PrefixScans(Database& database, const std::vector<std::string>& keys, size_t each,
-                 size_t thread) {
-  return [worker = std::make_shared<Worker>(database, thread + 1), &keys, each] {
-    const size_t digits = each == 100 ? 2 : 3;
-    const std::string& key = keys[worker->Below(keys.size())];
-    Transaction txn(*worker->handle);
-    if (!txn.BeginSnapshot(Isolation::kSerializable, true)) std::abort();
-    Handle::Scope in_epoch(*worker->handle);
-    size_t seen = 0;
-    txn.WalkInterval(kDb, KeyInterval::OfPrefix(key.substr(0, key.size() - digits)),
-                     Transaction::Direction::kUp, [&](std::string_view, const Version& version) {
-                       seen += version.payload().empty() ? 0 : 1;
-                       return true;
-                     });
-    if (seen != each) std::abort();
-    txn.Rollback();
-    return uint64_t{1};
-  };
-}
+constexpr uint64_t kNumbers = 100'000;
+constexpr size_t kNumberBytes = sizeof(uint64_t);
 
-// Inserts a second into stores that are fresh and have all keys in the end, which come in a
-// scattered order; the time between two stores does not count.
-double InsertRate(size_t threads, double seconds, const std::vector<std::string>& keys) {
-  using std::chrono::steady_clock;
-  double took = 0, done = 0;
-  while (took < seconds) {
-    Clock clock;
-    Database database({.databases = 1}, clock);
-    std::atomic<size_t> ready{0};
-    std::atomic<bool> begin{false};
-    std::vector<std::thread> running;
-    for (size_t t = 0; t < threads; ++t) {
-      running.emplace_back([&, t] {
-        Worker worker(database, t);
-        ++ready;
-        while (!begin) std::this_thread::yield();
-        for (size_t i = t; i < keys.size();) {
-          Handle::Scope in_epoch(*worker.handle);
-          for (size_t n = 0; n < kBatch && i < keys.size(); ++n, i += threads)
-            Put(worker, keys[i * 7919 % keys.size()], 1);
-        }
-      });
-    }
-    while (ready < threads) std::this_thread::yield();
-    const auto started = steady_clock::now();
-    begin = true;
-    for (std::thread& thread : running) thread.join();
-    took += std::chrono::duration<double>(steady_clock::now() - started).count();
-    done += static_cast<double>(keys.size());
+// A number in decimal.
+class Digits {
+ public:
+  explicit Digits(uint64_t number)
+      : end_(std::to_chars(digits_.data(), digits_.data() + digits_.size(), number).ptr) {}
+  std::string_view text() const { return {digits_.data(), end_}; }
+
+ private:
+  std::array<char, 20> digits_;
+  char* end_;
+};
+
+void FillNumbers(Database& database) {
+  Worker worker(database, 1);
+  for (uint64_t number = 0; number < kNumbers; ++number) {
+    Handle::Scope in_epoch(*worker.handle);
+    Put(worker, Digits(number).text(), static_cast<int64_t>(2 * number), kNumberBytes);
   }
-  return done / took;
 }
 
-// Reads and overwrites of keys that are there, or inserts of new ones, mixed.
-Work Mixed(Database& database, const std::vector<std::string>& keys, size_t reads_of_ten,
-           bool fresh, size_t thread) {
-  return [&, worker = std::make_shared<Worker>(database, thread + 1), thread, reads_of_ten, fresh,
-          next = uint64_t{0}]() mutable {
+// Reads and writes of keys that are there.
+Work Mixed(Database& database, size_t reads_of_ten, size_t task) {
+  return [worker = std::make_shared<Worker>(database, task + 1), reads_of_ten] {
     Handle::Scope in_epoch(*worker->handle);
     for (size_t i = 0; i < kBatch; ++i) {
-      if (worker->Below(10) < reads_of_ten) {
-        Read(*worker, keys[worker->Below(keys.size())]);
-      } else if (fresh) {
-        char key[48];
-        std::snprintf(key, sizeof(key), "new:%02zu:%012llu", thread,
-                      static_cast<unsigned long long>(next++ * 7919 % 1'000'000'007));
-        Put(*worker, key, 1);
+      const Digits key(worker->random() % kNumbers);
+      if (reads_of_ten == 10 || worker->Below(10) < reads_of_ten) {
+        Read(*worker, key.text());
       } else {
-        Put(*worker, keys[worker->Below(keys.size())], 1);
+        Put(*worker, key.text(), static_cast<int64_t>(worker->random()), kNumberBytes);
       }
     }
     return uint64_t{kBatch};
   };
 }
 
-void Shapes(double seconds, std::string_view only) {
-  const std::vector<std::string> keys = NewKeys(100'000);
-  std::printf("thousand operations a second of 100,000 keys, by threads\n%-24s", "");
+void InsertNumbers(Database& database, size_t task, size_t count) {
+  Worker worker(database, task);
+  while (count > 0) {
+    Handle::Scope in_epoch(*worker.handle);
+    for (const size_t last = count - std::min(count, kBatch); count > last; --count) {
+      Put(worker, Digits(worker.random() % kNumbers).text(), static_cast<int64_t>(worker.random()),
+          kNumberBytes);
+    }
+  }
+}
+
+// Inserts a second into stores that are fresh and get so many. `with_making`: the time to make and
+// to destroy a store counts.
+double InsertRate(size_t tasks, size_t threads, double seconds, size_t inserts, bool with_making) {
+  using std::chrono::steady_clock;
+  std::optional<Database> database;
+  std::atomic<size_t> round{0}, at_work{0};
+  std::atomic<bool> end{false};
+  const auto run = [&](size_t thread) {
+    for (size_t task = thread; task < tasks; task += threads)
+      InsertNumbers(*database, task, inserts / tasks);
+  };
+  std::vector<std::thread> others;
+  for (size_t thread = 1; thread < threads; ++thread) {
+    others.emplace_back([&, thread] {
+      for (size_t seen = 0;; ++seen) {
+        while (round == seen && !end) std::this_thread::yield();
+        if (end) return;
+        run(thread);
+        --at_work;
+      }
+    });
+  }
+  Clock clock;
+  double took = 0, done = 0;
+  while (took < seconds) {
+    auto started = steady_clock::now();
+    database.emplace(Options{.databases = 1}, clock);
+    if (!with_making) started = steady_clock::now();
+    at_work = threads - 1;
+    ++round;
+    run(0);
+    while (at_work > 0) std::this_thread::yield();
+    const auto worked = steady_clock::now();
+    database.reset();
+    const auto ended = with_making ? steady_clock::now() : worked;
+    took += std::chrono::duration<double>(ended - started).count();
+    done += static_cast<double>(inserts / tasks * tasks);
+  }
+  end = true;
+  for (std::thread& thread : others) thread.join();
+  return done / took;
+}
+
+// Walks over all keys with a prefix that `each` of them have, at a snapshot each.
+Work PrefixScans(Database& database, size_t each, size_t task) {
+  return [worker = std::make_shared<Worker>(database, task + 1), each] {
+    // Numbers of five digits that begin alike; none of fewer digits begins so.
+    const Digits number(kNumbers / 10 + worker->random() % (kNumbers - kNumbers / 10));
+    const size_t digits = each == 100 ? 2 : 3;
+    const std::string_view prefix = number.text().substr(0, number.text().size() - digits);
+    Transaction txn(*worker->handle);
+    if (!txn.BeginSnapshot(Isolation::kSerializable, true)) std::abort();
+    Handle::Scope in_epoch(*worker->handle);
+    size_t seen = 0;
+    txn.WalkInterval(kDb, KeyInterval::OfPrefix(prefix), Transaction::Direction::kUp,
+                     [&](std::string_view, const Version& version) {
+                       seen += version.payload().empty() ? 0 : 1;
+                       return true;
+                     });
+    if (seen < each) std::abort();
+    txn.Rollback();
+    return uint64_t{1};
+  };
+}
+
+// So many tasks by turns on these threads.
+double TaskRate(size_t tasks, size_t threads, double seconds,
+                const std::function<Work(size_t)>& make) {
+  return Rate(threads, seconds, [&](size_t thread) -> Work {
+    std::vector<Work> mine;
+    for (size_t task = thread; task < tasks; task += threads) mine.push_back(make(task));
+    return [mine = std::move(mine), next = size_t{0}]() mutable {
+      return mine[next++ % mine.size()]();
+    };
+  });
+}
+
+void Shapes(double seconds, std::string_view only, bool thread_each) {
+  const size_t processors = std::max(std::thread::hardware_concurrency(), 1U);
+  std::printf("thousand operations a second, by tasks%s\n%-24s",
+              thread_each ? ", each a thread" : "", "");
   const size_t counts[] = {1, 2, 4, 8, 16, 32};
-  for (const size_t threads : counts) std::printf("%8zu", threads);
+  for (const size_t tasks : counts) std::printf("%8zu", tasks);
+  const std::vector<std::string> pair = {"1", "2"};
   using Make = std::function<Work(Database&, size_t)>;
   const std::pair<const char*, Make> shapes[] = {
-      {"reads", [&](Database& d, size_t t) { return Mixed(d, keys, 10, false, t); }},
-      {"overwrites", [&](Database& d, size_t t) { return Mixed(d, keys, 0, false, t); }},
-      {"8 reads to 2 inserts", [&](Database& d, size_t t) { return Mixed(d, keys, 8, true, t); }},
-      {"inserts, fresh stores", {}},
-      {"swaps of one pair", [&](Database& d, size_t t) { return Swaps(d, keys, t); }},
-      {"prefixes of 100 keys", [&](Database& d, size_t t) { return PrefixScans(d, keys, 100, t); }},
-      {"prefixes of 1000 keys",
-       [&](Database& d, size_t t) { return PrefixScans(d, keys, 1000, t); }},
+      {"reads", [](Database& d, size_t t) { return Mixed(d, 10, t); }},
+      {"overwrites", [](Database& d, size_t t) { return Mixed(d, 0, t); }},
+      {"8 reads to 2 writes", [](Database& d, size_t t) { return Mixed(d, 8, t); }},
+      {"inserts, stores of 100k", {}},
+      {"inserts, stores of 1000", {}},
+      {"swaps of one pair", [&](Database& d, size_t t) { return Swaps(d, pair, t); }},
+      {"prefixes of 100 keys", [](Database& d, size_t t) { return PrefixScans(d, 100, t); }},
+      {"prefixes of 1000 keys", [](Database& d, size_t t) { return PrefixScans(d, 1000, t); }},
   };
   for (const auto& [name, make] : shapes) {
     if (!std::string_view(name).starts_with(only)) continue;
     std::printf("\n%-24s", name);
-    for (const size_t threads : counts) {
+    for (const size_t tasks : counts) {
+      const size_t threads = thread_each ? tasks : std::min(tasks, processors);
       double rate;
       if (make == nullptr) {
-        rate = InsertRate(threads, seconds, keys);
+        const bool many = std::string_view(name).ends_with("100k");
+        rate = InsertRate(tasks, threads, seconds, many ? 100'000 : 1000, !many);
       } else {
         Clock clock;
         Database database({.databases = 1}, clock);
-        Fill(database, keys, 0);
-        rate = Rate(threads, seconds, [&](size_t thread) { return make(database, thread); });
+        FillNumbers(database);
+        rate = TaskRate(tasks, threads, seconds, [&](size_t t) { return make(database, t); });
       }
       std::printf(rate < 1e6 ? "%8.1f" : "%8.0f", rate / 1000);
       std::fflush(stdout);
@@ -419,12 +485,16 @@ void Bank(double seconds) {
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const double seconds = argc > 2 ? std::atof(argv[2]) : 0.5;
-  if (seconds <= 0 || (!what.empty() && what != "scaling" && what != "shapes" && what != "bank")) {
-    std::fprintf(stderr, "usage: engine [scaling|shapes|bank] [SECONDS] [SHAPE]\n");
+  const std::string_view shape = argc > 3 ? argv[3] : "";
+  const auto wanted = [&](std::string_view name) { return what.empty() || what == name; };
+  if (seconds <= 0 ||
+      !(wanted("scaling") || wanted("shapes") || wanted("threads") || wanted("bank"))) {
+    std::fprintf(stderr, "usage: engine [scaling|shapes|threads|bank] [SECONDS] [SHAPE]\n");
     return 2;
   }
-  if (what.empty() || what == "scaling") fluxkv::engine::Scaling(seconds);
-  if (what.empty() || what == "shapes") fluxkv::engine::Shapes(seconds, argc > 3 ? argv[3] : "");
-  if (what.empty() || what == "bank") fluxkv::engine::Bank(seconds * 10);
+  if (wanted("scaling")) fluxkv::engine::Scaling(seconds);
+  if (wanted("shapes")) fluxkv::engine::Shapes(seconds, shape, /*thread_each=*/false);
+  if (wanted("threads")) fluxkv::engine::Shapes(seconds, shape, /*thread_each=*/true);
+  if (wanted("bank")) fluxkv::engine::Bank(seconds * 10);
   return 0;
 }
