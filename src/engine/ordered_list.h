@@ -76,6 +76,7 @@ class OrderedList {
    public:
     Place() = default;
     explicit operator bool() const { return block_ != nullptr; }
+    friend bool operator==(const Place&, const Place&) = default;
 
    private:
     friend class OrderedList;
@@ -174,6 +175,7 @@ class OrderedList {
   // What it takes to compare with a low bound of usual length, and to change a block.
   static void PrefetchTower(const Tower* tower);
   static void PrefetchBlock(const Block* block);
+  void PrefetchEach(std::span<const std::string_view> keys, std::span<Place> places) const;
   // The last block whose low bound is < key, of all if it is nullopt; it may be dead.
   Block* DescendBelow(std::optional<std::string_view> key) const;
   // The last tower at each level whose low bound is < key. Requires: structure_mutex_ held.

@@ -205,6 +205,7 @@ void AgainstSet(std::string (*random_name)(std::mt19937_64&)) {
       ahead.names.clear();
       for (size_t n = random() % (Ahead::kMost + 1); n > 0; --n)
         ahead.names.push_back(random_name(random));
+      if (random() % 2 == 0) std::sort(ahead.names.begin(), ahead.names.end());
       ahead.Get(random() % 8 == 0 ? other : list);
     }
     if (i % 997 == 0) CheckSame(list, model, random_name(random));
@@ -232,6 +233,31 @@ std::string RandomSharing(std::mt19937_64& random) {
   for (size_t more = random() % 10; more > 0; --more)
     name += static_cast<char>(random() % 8 == 0 ? 0 : random() % 5 * 63);
   return name;
+}
+
+TEST_CASE("ordered list: places of keys that ascend are those of their blocks") {
+  FLUXKV_SEEDED(seed);
+  std::mt19937_64 random(seed);
+  Nodes nodes;
+  Epochs epochs;
+  OrderedList list;
+  Reclaimer reclaimer(epochs);
+  reclaimer.Enter();
+  constexpr uint64_t kKeys = 20'000 / kSlower;
+  for (uint64_t i = 0; i < kKeys; ++i) list.Insert(nodes.New(Padded(i * 10)), reclaimer);
+  for (int round = 0; round < 2000 / kSlower; ++round) {
+    // Neighbours, in one block or in two, or keys from anywhere.
+    const uint64_t step = round % 3 == 0 ? 100 : 1, first = random() % (kKeys * 10);
+    Ahead together, alone;
+    for (size_t i = 0; i < Ahead::kMost; ++i) together.names.push_back(Padded(first + i * step));
+    together.Get(list);
+    for (size_t i = 0; i < Ahead::kMost; ++i) {
+      alone.names = {together.names[i]};
+      alone.Get(list);
+      REQUIRE(together.places[i] == alone.places[0]);
+    }
+  }
+  reclaimer.Leave();
 }
 
 TEST_CASE("ordered list: keys that share much and little") {
