@@ -164,7 +164,7 @@ bench-order: deps-test ## what order is worth: SCAN of a prefix and walks over a
 	@$(MAKE) build/fluxkv build/peers/redis-server
 	bench/order.py $(BENCH)
 
-bench-engine: deps-test ## the engine in process: scaling from one thread to two, op/s by threads, abort rates of a bank
+bench-engine: deps-test ## the engine in process: scaling from one thread to two, op/s by tasks and by threads, abort rates of a bank
 	@$(MAKE) build/bench/engine
 	build/bench/engine $(BENCH)
 

@@ -192,18 +192,21 @@ void OrderedList::PrefetchBlock(const Block* block) {
 }
 
 void OrderedList::Prefetch(std::span<const std::string_view> keys, std::span<Place> places) const {
+  DCHECK(keys.size() <= kPrefetchMost && keys.size() == places.size());
+  const size_t count = keys.size();
+  if (count <= 2 || !std::is_sorted(keys.begin(), keys.end(), BytesLess))
+    return PrefetchEach(keys, places);
   // Keys that ascend are often those of one block, and are if the first and the last one are.
-  if (keys.size() > 2 && std::is_sorted(keys.begin(), keys.end(), BytesLess)) {
-    std::array<Place, 2> ends;
-    PrefetchEach(std::array{keys.front(), keys.back()}, ends);
-    if (ends[0].block_ == ends[1].block_) return std::fill(places.begin(), places.end(), ends[0]);
-  }
-  PrefetchEach(keys, places);
+  std::array<Place, 2> ends;
+  PrefetchEach(std::array{keys.front(), keys.back()}, ends);
+  if (ends[0] == ends[1]) return std::fill(places.begin(), places.end(), ends[0]);
+  PrefetchEach(keys.subspan(1, count - 2), places.subspan(1, count - 2));
+  places.front() = ends[0];
+  places.back() = ends[1];
 }
 
 void OrderedList::PrefetchEach(std::span<const std::string_view> keys,
                                std::span<Place> places) const {
-  DCHECK(keys.size() <= kPrefetchMost && keys.size() == places.size());
   struct Descent {
     size_t of;  // the key
     const Tower* tower;

@@ -175,6 +175,7 @@ class OrderedList {
   // What it takes to compare with a low bound of usual length, and to change a block.
   static void PrefetchTower(const Tower* tower);
   static void PrefetchBlock(const Block* block);
+  // Prefetch, with a descent for each key.
   void PrefetchEach(std::span<const std::string_view> keys, std::span<Place> places) const;
   // The last block whose low bound is < key, of all if it is nullopt; it may be dead.
   Block* DescendBelow(std::optional<std::string_view> key) const;

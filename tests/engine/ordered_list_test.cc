@@ -246,7 +246,7 @@ TEST_CASE("ordered list: places of keys that ascend are those of their blocks") 
   constexpr uint64_t kKeys = 20'000 / kSlower;
   for (uint64_t i = 0; i < kKeys; ++i) list.Insert(nodes.New(Padded(i * 10)), reclaimer);
   for (int round = 0; round < 2000 / kSlower; ++round) {
-    // Neighbours, in one block or in two, or keys from anywhere.
+    // Neighbours, in one block or in two, or keys of several blocks.
     const uint64_t step = round % 3 == 0 ? 100 : 1, first = random() % (kKeys * 10);
     Ahead together, alone;
     for (size_t i = 0; i < Ahead::kMost; ++i) together.names.push_back(Padded(first + i * step));
