@@ -331,9 +331,9 @@ double InsertRate(size_t tasks, size_t threads, double seconds, size_t inserts, 
 // Walks over all keys that begin as one of five digits does but for the last ones, at a snapshot
 // each. Shorter ones do so as well: of 12345 without two digits 123, 1230 to 1239, 12300 to 12399.
 Work PrefixScans(Database& database, size_t without, size_t task) {
-  return [worker = std::make_shared<Worker>(database, task + 1), without] {
-    size_t begin_so = 1;
-    for (size_t digit = 0, each = 1; digit < without; ++digit) begin_so += each *= 10;
+  size_t begin_so = 1;
+  for (size_t digit = 0, each = 1; digit < without; ++digit) begin_so += each *= 10;
+  return [worker = std::make_shared<Worker>(database, task + 1), without, begin_so] {
     const Digits number(kNumbers / 10 + worker->random() % (kNumbers - kNumbers / 10));
     const std::string_view prefix = number.text().substr(0, number.text().size() - without);
     Transaction txn(*worker->handle);
