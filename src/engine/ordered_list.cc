@@ -34,23 +34,24 @@ std::vector<Node*> OrderedList::TakeAll() {
   std::vector<Node*> nodes;
   for (const Tower* tower = head_->tower; tower != nullptr;
        tower = tower->next(0).load(std::memory_order_relaxed)) {
-    const uint32_t count = tower->block->count.load(std::memory_order_relaxed);
-    for (uint32_t i = 0; i < count; ++i) nodes.push_back(tower->block->node(i));
+    Sort(tower->block);
+    for (size_t i = 0; i < tower->block->size(); ++i)
+      nodes.push_back(tower->block->slots[i].node());
   }
   DeleteBlocks();
-  head_->count.store(0, std::memory_order_relaxed);
+  head_->set_size(0, 0);
   for (size_t level = 0; level < kHeightMax; ++level)
     head_->tower->next(level).store(nullptr, std::memory_order_relaxed);
   return nodes;
 }
 
 OrderedList::Appender::Appender(OrderedList& list) : list_(list), block_(list.head_) {
-  CHECK(block_->count.load() == 0 && block_->tower->next(0).load() == nullptr);
+  CHECK(block_->size() == 0 && block_->tower->next(0).load() == nullptr);
   last_.fill(block_->tower);
 }
 
 void OrderedList::Appender::Append(Node* node) {
-  uint32_t count = block_->count.load(std::memory_order_relaxed);
+  size_t count = block_->size();
   if (count == kEntriesAppended) {
     EndBlock();
     block_ = list_.NewBlock(node->key());
@@ -60,14 +61,14 @@ void OrderedList::Appender::Append(Node* node) {
     }
     count = 0;
   }
-  block_->set_node(count, node);
-  block_->count.store(count + 1, std::memory_order_release);
+  block_->slots[count].Set({NodeRef(node), 0});
+  block_->set_size(count + 1, count + 1);
 }
 
 void OrderedList::Appender::EndBlock() {
-  const uint32_t count = block_->count.load(std::memory_order_relaxed);
+  const size_t count = block_->size();
   if (count > 0)
-    MakeHeads(block_, SharedBytes(block_->tower->low(), block_->node(count - 1)->key()));
+    MakeHeads(block_, SharedBytes(block_->tower->low(), block_->slots[count - 1].node()->key()));
 }
 
 size_t OrderedList::BlockBytes(const Block& block) {
@@ -118,42 +119,79 @@ uint32_t OrderedList::SharedBytes(std::string_view a, std::string_view b) {
       a.begin());
 }
 
+bool OrderedList::IsBelow(Entry a, Entry b) {
+  return a.head != b.head ? a.head < b.head : BytesLess(a.ref.node()->key(), b.ref.node()->key());
+}
+
 void OrderedList::MakeHeads(Block* block, uint32_t shared) {
   block->shared = shared;
-  const uint32_t count = block->count.load(std::memory_order_relaxed);
-  for (uint32_t i = 0; i < count; ++i) block->heads[i] = HeadOf(block->node(i)->key(), shared);
+  for (Slot& slot : std::span(block->slots, block->size()))
+    slot.head = HeadOf(slot.node()->key(), shared);
 }
 
-void OrderedList::Fill(Block* block, size_t at, std::span<Node* const> nodes,
-                       std::span<const uint32_t> heads, uint32_t shared) {
-  for (size_t i = 0; i < nodes.size(); ++i) block->set_node(at + i, nodes[i]);
-  block->count.store(static_cast<uint32_t>(at + nodes.size()), std::memory_order_release);
-  const uint32_t now = SharedBytes(block->tower->low(), nodes.back()->key());
-  if (now == shared && (at == 0 || now == block->shared)) {
-    std::copy(heads.begin(), heads.end(), block->heads + at);
-    block->shared = shared;
-  } else {
-    MakeHeads(block, now);
-  }
+void OrderedList::Fill(Block* block, size_t at, std::span<const Slot> more, uint32_t shared) {
+  for (size_t i = 0; i < more.size(); ++i) block->slots[at + i].Set(more[i].entry());
+  const size_t count = at + more.size();
+  block->set_size(count, count);
+  const uint32_t now = SharedBytes(block->tower->low(), block->slots[count - 1].node()->key());
+  if ((at > 0 && shared != block->shared) || shared > now || shared + kSharedLag <= now)
+    return MakeHeads(block, now);
+  block->shared = shared;
 }
 
-// Keys that ascend come behind all others. Else: counting all takes a few vector instructions;
-// halving would mispredict a branch each time.
-size_t OrderedList::PositionOf(const Block& block, std::string_view key) {
-  const uint32_t count = block.count.load(std::memory_order_relaxed);
-  const uint32_t head = HeadOf(key, block.shared);
-  if (count > 0 && block.heads[count - 1] < head) return count;
-  uint32_t below = 0, same = 0;
-  for (uint32_t i = 0; i < count; ++i) {
-    below += block.heads[i] < head ? 1 : 0;
-    same += block.heads[i] == head ? 1 : 0;
+void OrderedList::Append(Block* block, Node* node) {
+  const std::string_view key = node->key();
+  const size_t count = block->size();
+  size_t sorted = block->sorted.load(std::memory_order_relaxed);
+  const std::string_view shared = block->tower->low().substr(0, block->shared);
+  if (count == 0) {
+    block->shared = SharedBytes(block->tower->low(), key);
+  } else if (!key.starts_with(shared) && !PLANTED(LIST_STALE_HEADS)) {
+    MakeHeads(block, SharedBytes(shared, key));
   }
-  const auto* begin = block.entries + below;
-  const auto* position = std::lower_bound(
-      begin, begin + same, key, [](const std::atomic<NodeRef>& a, std::string_view k) {
-        return BytesLess(a.load(std::memory_order_relaxed).node()->key(), k);
-      });
-  return static_cast<size_t>(position - block.entries);
+  const Entry entry{NodeRef(node), HeadOf(key, block->shared)};
+  block->slots[count].Set(entry);
+  // Keys that ascend need no sorting.
+  if (sorted == count && (count == 0 || IsBelow(block->slots[count - 1].entry(), entry))) ++sorted;
+  block->set_size(count + 1, sorted);
+  if (count + 1 - sorted == kUnsortedMost) Sort(block);
+}
+
+void OrderedList::Sort(Block* block) {
+  const size_t count = block->size();
+  size_t old = block->sorted.load(std::memory_order_relaxed);
+  std::array<Entry, kUnsortedMost> copies;
+  const std::span late = std::span(copies).first(count - old);
+  for (size_t i = 0; i < late.size(); ++i) late[i] = block->slots[old + i].entry();
+  std::sort(late.begin(), late.end(), IsBelow);
+  // From behind, where there is room: each of the others is moved once at most.
+  size_t to = count;
+  const auto move_down_to = [&](size_t first) {
+    while (old > first) block->slots[--to].Set(block->slots[--old].entry());
+  };
+  for (size_t i = late.size(); i-- > 0;) {
+    size_t above = old;
+    while (above > 0 && block->slots[above - 1].head > late[i].head) --above;
+    size_t same = above;
+    while (same > 0 && block->slots[same - 1].head == late[i].head) --same;
+    const Slot* slots = block->slots;
+    const Slot* place =
+        std::upper_bound(slots + same, slots + above, late[i],
+                         [](Entry a, const Slot& b) { return IsBelow(a, b.entry()); });
+    move_down_to(static_cast<size_t>(place - slots));
+    block->slots[--to].Set(late[i]);
+  }
+  block->sorted.store(static_cast<uint16_t>(count), std::memory_order_release);
+  DCHECK(IsSorted(*block));
+}
+
+bool OrderedList::IsSorted(const Block& block) {
+  for (size_t i = 0; i < block.size(); ++i) {
+    const std::string_view key = block.slots[i].node()->key();
+    if (block.slots[i].head != HeadOf(key, block.shared)) return false;
+    if (i > 0 && !(block.slots[i - 1].node()->key() < key)) return false;
+  }
+  return true;
 }
 
 // ---- Finding blocks
@@ -187,8 +225,15 @@ void OrderedList::PrefetchTower(const Tower* tower) {
 }
 
 void OrderedList::PrefetchBlock(const Block* block) {
-  for (size_t at = 0; at < sizeof(Block); at += limits::kCacheLineBytes)
+  for (size_t at = limits::kCacheLineBytes; at < sizeof(Block); at += limits::kCacheLineBytes)
     PrefetchForWrite(reinterpret_cast<const char*>(block) + at);
+}
+
+void OrderedList::PrefetchEnd(const Block* block) {
+  const size_t count = block->size(), sorted = block->sorted.load(std::memory_order_relaxed);
+  if (count < kEntries && count + 1 < sorted + kUnsortedMost)
+    return PrefetchForWrite(&block->slots[count]);
+  PrefetchBlock(block);
 }
 
 void OrderedList::Prefetch(std::span<const std::string_view> keys, std::span<Place> places) const {
@@ -225,7 +270,7 @@ void OrderedList::PrefetchEach(std::span<const std::string_view> keys,
       }
       if (d.level == 0) break;
     }
-    PrefetchBlock(d.tower->block);
+    PrefetchForWrite(d.tower->block);
     places[d.of] = Place(this, d.tower->block);
     return false;
   };
@@ -245,6 +290,7 @@ void OrderedList::PrefetchEach(std::span<const std::string_view> keys,
       }
     }
   }
+  for (const Place& place : places) PrefetchEnd(place.block_);
 }
 
 OrderedList::Block* OrderedList::DescendBelow(std::optional<std::string_view> key) const {
@@ -304,10 +350,7 @@ OrderedList::Block* OrderedList::LatchFor(std::string_view key, Block* guess) {
   for (;; guess = nullptr) {
     Block* block = guess;
     if (PLANTED(LIST_TRUST_PLACE) && block != nullptr && TryLatch(block)) return block;
-    if (block == nullptr || !IsIn(*block, key)) {
-      block = Descend(key);
-      PrefetchBlock(block);
-    }
+    if (block == nullptr || !IsIn(*block, key)) block = Descend(key);
     if (!TryLatch(block)) continue;       // L4
     if (IsIn(*block, key)) return block;  // its range may have shrunk by a split
     Unlatch(block);
@@ -317,49 +360,26 @@ OrderedList::Block* OrderedList::LatchFor(std::string_view key, Block* guess) {
 // ---- Changes
 
 void OrderedList::Insert(Node* node, Reclaimer&, Place place) {
-  const std::string_view key = node->key();
-  Block* block = LatchFor(key, place.list_ == this ? place.block_ : nullptr);
-  const uint32_t count = block->count.load(std::memory_order_relaxed);
-  const std::string_view shared = block->tower->low().substr(0, block->shared);
-  if (!key.starts_with(shared) && !PLANTED(LIST_STALE_HEADS))
-    MakeHeads(block, SharedBytes(shared, key));
-  const size_t position = PositionOf(*block, key);
-  const auto is_of = [&](size_t i) {  // L7
-    return block->heads[i] == HeadOf(block->node(i)->key(), block->shared);
-  };
-  DCHECK(position == 0 || (block->node(position - 1)->key() < key && is_of(position - 1)));
-  DCHECK(position == count || (key < block->node(position)->key() && is_of(position)));
-  if (count == kEntries) {
-    SplitAndInsert(block, node, position);
+  Block* block = LatchFor(node->key(), place.list_ == this ? place.block_ : nullptr);
+  if (block->size() == kEntries) {
+    SplitAndInsert(block, node);
   } else {
-    for (size_t i = count; i > position; --i) {
-      block->entries[i].store(block->entries[i - 1].load(std::memory_order_relaxed),
-                              std::memory_order_release);
-    }
-    block->set_node(position, node);
-    uint32_t* heads = block->heads;
-    std::copy_backward(heads + position, heads + count, heads + count + 1);
-    heads[position] = HeadOf(key, block->shared);
-    block->count.store(count + 1, std::memory_order_release);
+    Append(block, node);
   }
   Unlatch(block);
 }
 
-void OrderedList::SplitAndInsert(Block* block, Node* node, size_t position) {
-  std::array<Node*, kEntries + 1> all;
-  std::array<uint32_t, kEntries + 1> heads;
-  for (size_t i = 0; i < kEntries; ++i) {
-    all[i < position ? i : i + 1] = block->node(i);
-    heads[i < position ? i : i + 1] = block->heads[i];
-  }
-  all[position] = node;
-  heads[position] = HeadOf(node->key(), block->shared);
+void OrderedList::SplitAndInsert(Block* block, Node* node) {
+  Sort(block);
   // Keys that come in ascending order leave full blocks behind; others are halved.
-  const size_t keep = position == kEntries ? kEntries : (kEntries + 1) / 2;
-  const uint32_t shared = block->shared;
-  Block* right = NewBlock(all[keep]->key());
-  Fill(right, 0, std::span(all).subspan(keep), std::span(heads).subspan(keep), shared);
-  Fill(block, 0, std::span(all).first(keep), std::span(heads).first(keep), shared);
+  const bool last = BytesLess(block->slots[kEntries - 1].node()->key(), node->key());
+  const size_t keep = last ? kEntries : kEntries / 2;
+  Block* right = NewBlock(last ? node->key() : block->slots[keep].node()->key());
+  if (!last) {
+    Fill(right, 0, std::span(block->slots).subspan(keep), block->shared);
+    Fill(block, keep, {}, block->shared);
+  }
+  Append(BytesLess(node->key(), right->tower->low()) ? block : right, node);
 
   std::lock_guard lock(structure_mutex_);
   std::array<Tower*, kHeightMax> before;
@@ -377,7 +397,7 @@ void OrderedList::Remove(std::span<Node* const> nodes, Reclaimer& reclaimer) {
   while (!nodes.empty()) {
     Block* block = LatchFor(nodes[0]->key());
     nodes = nodes.subspan(TakeOut(block, nodes));
-    if (block->count.load(std::memory_order_relaxed) == 0 && block != head_) {
+    if (block->size() == 0 && block != head_) {
       Unlink(block, reclaimer);
     } else {
       TakeOverNext(block, reclaimer);
@@ -387,43 +407,38 @@ void OrderedList::Remove(std::span<Node* const> nodes, Reclaimer& reclaimer) {
 }
 
 size_t OrderedList::TakeOut(Block* block, std::span<Node* const> nodes) {
-  const uint32_t count = block->count.load(std::memory_order_relaxed);
-  uint32_t kept = 0;
-  size_t taken = 0;
-  for (uint32_t i = 0; i < count; ++i) {
-    Node* node = block->node(i);
-    if (taken < nodes.size() && node == nodes[taken]) {
+  PrefetchBlock(block);
+  if (nodes.size() > 1) Sort(block);
+  const size_t count = block->size();
+  size_t sorted = block->sorted.load(std::memory_order_relaxed), kept = 0, taken = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const Entry entry = block->slots[i].entry();
+    if (taken < nodes.size() && entry.ref.node() == nodes[taken]) {
       ++taken;
-      continue;
+      if (kept < sorted) --sorted;
+    } else {
+      if (kept != i) block->slots[kept].Set(entry);
+      ++kept;
     }
-    if (kept != i) {
-      block->set_node(kept, node);
-      block->heads[kept] = block->heads[i];
-    }
-    ++kept;
   }
   CHECK(taken > 0);  // else a node is not in the list, or they are not in order
-  block->count.store(kept, std::memory_order_release);
+  block->set_size(kept, sorted);
   return taken;
 }
 
 void OrderedList::TakeOverNext(Block* block, Reclaimer& reclaimer) {
-  const uint32_t count = block->count.load(std::memory_order_relaxed);
+  const size_t count = block->size();
   if (count >= kEntriesMerged) return;
   // Only a split of this block, or the next one's unlinking under its own latch, can change this.
   Tower* next_tower = block->tower->next(0).load(std::memory_order_acquire);
   Block* next = next_tower == nullptr ? nullptr : next_tower->block;
-  if (next == nullptr || count + next->count.load(std::memory_order_relaxed) > kEntriesMerged)
-    return;
+  if (next == nullptr || count + next->size() > kEntriesMerged) return;
   if (!PLANTED(LIST_MERGE_UNLATCHED) && !TryLatchNow(next)) return;
-  const uint32_t more = next->count.load(std::memory_order_relaxed);
+  const size_t more = next->size();
   if (count + more > kEntriesMerged) return Unlatch(next);
-  if (more > 0) {
-    std::array<Node*, kEntries> nodes;
-    for (uint32_t i = 0; i < more; ++i) nodes[i] = next->node(i);
-    Fill(block, count, std::span(nodes).first(more), std::span(next->heads).first(more),
-         next->shared);
-  }
+  Sort(block);
+  Sort(next);
+  if (more > 0) Fill(block, count, std::span(next->slots).first(more), next->shared);
   Unlink(next, reclaimer);
 }
 
@@ -444,19 +459,28 @@ void OrderedList::Unlink(Block* block, Reclaimer& reclaimer) {
   reclaimer.Retire(block, BlockBytes(*block), [](void* p) { DeleteBlock(static_cast<Block*>(p)); });
 }
 
-bool OrderedList::TryRead(const Block* block, Page* page) const {
+bool OrderedList::TryRead(Block* block, Page* page) const {
   const uint64_t version = block->version.load(std::memory_order_acquire);
   if ((version & (kLatched | kDead)) != 0) return false;
-  const size_t count = block->count.load(std::memory_order_acquire);
-  for (size_t i = 0; i < count; ++i) page->nodes[i] = block->node(i);
-  const Tower* next = block->tower->next(0).load(std::memory_order_acquire);
-  if (block->version.load(std::memory_order_acquire) != version) return false;
-  page->count = count;
+  if (block->in_order() || PLANTED(LIST_READ_UNSORTED)) {
+    CopyTo(*block, page);
+    return block->version.load(std::memory_order_acquire) == version;
+  }
+  if (!PLANTED(LIST_SORT_UNLATCHED) && !TryLatchNow(block)) return false;
+  Sort(block);
+  CopyTo(*block, page);
+  Unlatch(block);
+  return true;
+}
+
+void OrderedList::CopyTo(const Block& block, Page* page) const {
+  page->count = block.size();
+  for (size_t i = 0; i < page->count; ++i) page->nodes[i] = block.slots[i].node();
+  const Tower* next = block.tower->next(0).load(std::memory_order_acquire);
   page->last = next == nullptr;
   if (next != nullptr) page->next = next->low();
-  page->first = block == head_;
-  page->low = block->tower->low();
-  return true;
+  page->first = &block == head_;
+  page->low = block.tower->low();
 }
 
 void OrderedList::Read(std::string_view key, Page* page) const {
