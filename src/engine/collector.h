@@ -178,7 +178,7 @@ class Collector {
   void PruneHistory(Version* head);
   // Buries the node, and with it the dead ones beside it in the ordered list.
   Verdict BuryWithNeighbours(const Garbage& item);
-  // Nodes of `page_` that look dead, the item's first of all, into `candidates_`.
+  // The item and the nodes of `page_` near it that look dead, kBatch at most, into `candidates_`.
   void FindCandidates(uint32_t db, const Node* item);
   // Closes and unlinks `closed_`. Requires: latched, and each may be buried.
   void Unlink(Keyspace* keyspace);
