@@ -335,6 +335,12 @@ bool HashIndex::CollectBucket(const Segment& segment, size_t home, uint64_t from
   for (size_t i = home; i <= home + spill; ++i) {
     for (const auto& slot : segment.buckets()[i].nodes) {
       const NodeRef ref = slot.load(std::memory_order_acquire);
+      if (ref) __builtin_prefetch(ref.node());
+    }
+  }
+  for (size_t i = home; i <= home + spill; ++i) {
+    for (const auto& slot : segment.buckets()[i].nodes) {
+      const NodeRef ref = slot.load(std::memory_order_acquire);
       if (!ref) continue;
       Node* node = ref.node();
       const uint64_t hash = HashBytes(node->key());

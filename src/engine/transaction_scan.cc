@@ -22,6 +22,7 @@ constexpr size_t kPrefixKeysMax = 4096;
 // A page of SCAN gives up after so many pieces of the index that hold no live key.
 constexpr int kScanPiecesMax = 10;
 constexpr int kRandomTries = 32;
+constexpr size_t kVersionsAhead = 8;  // asked for before it is their turn
 
 }  // namespace
 
@@ -246,7 +247,12 @@ void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::stri
   do {
     entries.clear();
     *next = keyspace->index.Collect(cursor, count - page->size(), &entries);
-    for (const HashIndex::Entry& e : entries) {
+    for (size_t i = 0; i < std::min(entries.size(), kVersionsAhead); ++i)
+      Handle::PrefetchVersion(entries[i].node);
+    for (size_t i = 0; i < entries.size(); ++i) {
+      const HashIndex::Entry& e = entries[i];
+      if (i + kVersionsAhead < entries.size())
+        Handle::PrefetchVersion(entries[i + kVersionsAhead].node);
       if (!writes_.empty() && FindWrite(keyspace, Key(e.node->key())) != nullptr) continue;
       const Version* version = FindInRange(*keyspace, *e.node);
       if (Visible(version)) {

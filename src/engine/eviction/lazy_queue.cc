@@ -80,6 +80,7 @@ std::optional<LazyQueue::Item> LazyQueue::Pop() {
       looks += OpenFirstBucket() + 1;
     if (front_.empty()) return std::nullopt;
     const Item item = PopFront();
+    if (!front_.empty()) __builtin_prefetch(front_.front().entry.node());  // the next one
     ++looks;
     const std::optional<uint64_t> key = LookOrStray(item.entry);
     if (!key) continue;
