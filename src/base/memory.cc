@@ -172,8 +172,8 @@ size_t RefreshFigures() {
 
 // What the arena has besides what is in use, besides what it was not given yet.
 size_t FreeInNodeArena() {
+  const unsigned arena = NodeArena();  // an arena younger than the figures has none
   const size_t page = RefreshFigures();
-  const unsigned arena = NodeArena();
   return Figure(arena, "retained") + (Figure(arena, "pdirty") + Figure(arena, "pmuzzy")) * page;
 }
 
