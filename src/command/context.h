@@ -14,6 +14,8 @@
 // Threads: the connection's loop.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -49,6 +51,18 @@ struct Context {
   engine::Key Key(size_t argument) const { return engine::Key(args[argument]); }
   // Reads for a command that returns the value: counts keyspace hit or miss and notes the access.
   const engine::Version* Lookup(const engine::Key& key);
+  // f(key) for the arguments from `first` on, which are keys. Some at a time are asked for in
+  // memory before the first of them is looked at.
+  template <typename F>
+  void ForKeys(size_t first, const F& f) {
+    std::array<engine::Key, engine::Transaction::kPrefetchMost> keys;
+    for (size_t at = first; at < args.size();) {
+      const auto some = std::span(keys).first(std::min(keys.size(), args.size() - at));
+      for (engine::Key& key : some) key = Key(at++);
+      if (some.size() > 1) txn.Prefetch(db(), some);
+      for (const engine::Key& key : some) f(key);
+    }
+  }
   // False after answering WRONGTYPE.
   bool CheckString(const engine::Version& version);
   // A keyspace event, sent after the commit if notify-keyspace-events wants it.

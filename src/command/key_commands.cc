@@ -26,17 +26,13 @@ void Del(Context& c) {
 
 void Exists(Context& c) {
   int64_t found = 0;
-  for (size_t i = 1; i < c.args.size(); ++i) {
-    if (LookupUntouched(c, c.Key(i)) != nullptr) ++found;
-  }
+  c.ForKeys(1, [&](const engine::Key& key) { found += LookupUntouched(c, key) != nullptr; });
   c.reply.Integer(found);
 }
 
 void Touch(Context& c) {
   int64_t found = 0;
-  for (size_t i = 1; i < c.args.size(); ++i) {
-    if (c.Lookup(c.Key(i)) != nullptr) ++found;
-  }
+  c.ForKeys(1, [&](const engine::Key& key) { found += c.Lookup(key) != nullptr; });
   c.reply.Integer(found);
 }
 

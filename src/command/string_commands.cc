@@ -24,14 +24,14 @@ void Get(Context& c) {
 
 void Mget(Context& c) {
   c.reply.ArrayHeader(c.args.size() - 1);
-  for (size_t i = 1; i < c.args.size(); ++i) {
-    const engine::Version* version = c.Lookup(c.Key(i));
+  c.ForKeys(1, [&](const engine::Key& key) {
+    const engine::Version* version = c.Lookup(key);
     if (version == nullptr || version->type() != types::kTypeString) {
       c.reply.Null();
     } else {
       ReplyString(c, *version);
     }
-  }
+  });
 }
 
 void Strlen(Context& c) {

@@ -14,7 +14,6 @@ namespace fluxkv::engine {
 
 namespace {
 constexpr size_t kLinearWritesMax = 16;  // more private writes than this are found by a hash table
-constexpr size_t kPrefetchMost = 16;     // keys
 constexpr size_t kMetExpiredMax = 128;   // the collector finds the others
 }  // namespace
 
@@ -79,6 +78,15 @@ bool Transaction::StillNewest(const Keyspace& keyspace, const Node& node, const 
   // A range delete's tombstone, settled meanwhile: it has another address.
   return now == version || (now != nullptr && version != nullptr && version->is_tombstone() &&
                             now->stamp() == version->stamp());
+}
+
+void Transaction::Prefetch(uint32_t db, std::span<const Key> keys) const {
+  keys = keys.first(std::min(keys.size(), kPrefetchMost));
+  for (const Key& key : keys) handle_.PrefetchIndex(db, key.hash);
+  std::array<const Node*, kPrefetchMost> nodes;
+  for (size_t i = 0; i < keys.size(); ++i)
+    nodes[i] = handle_.PrefetchNode(db, keys[i].hash, /*for_write=*/false);
+  for (size_t i = 0; i < keys.size(); ++i) Handle::PrefetchVersion(nodes[i]);
 }
 
 // What another core wrote last comes from there, line by line: the latch, the node, its version.

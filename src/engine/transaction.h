@@ -89,6 +89,10 @@ class Transaction {
   const Version* Get(uint32_t db, const Key& key) { return Find(db, key, /*note_access=*/!quiet_); }
   // The same without noting the access (TTL, TYPE, OBJECT).
   const Version* Peek(uint32_t db, const Key& key) { return Find(db, key, /*note_access=*/false); }
+  // Asks for the memory that look-ups of these keys, or the first kPrefetchMost of them, will need:
+  // its misses are waited for together.
+  static constexpr size_t kPrefetchMost = 16;
+  void Prefetch(uint32_t db, std::span<const Key> keys) const;
   // The client whose snapshots these are, for figures alone; 0: the program's own.
   void set_client(uint64_t id) { client_ = id; }
   // CLIENT NO-TOUCH: Get notes nothing either.

@@ -18,6 +18,34 @@ std::string Encoding(CommandHarness& h, const std::string& key) {
   return h.Run({"OBJECT", "ENCODING", key});
 }
 
+// Keys are looked at some at a time (Context::ForKeys).
+TEST_CASE("MGET, EXISTS and TOUCH of many keys, some absent, some twice, alone and in MULTI") {
+  CommandHarness h;
+  for (int i = 0; i < 40; i += 2)
+    h.Run({"SET", "key:" + std::to_string(i), "value " + std::to_string(i)});
+  for (const int count : {1, 2, 15, 16, 17, 31, 32, 33, 40}) {
+    std::vector<std::string> words{"MGET"};
+    std::string values;
+    int found = 0;
+    for (int i = 0; i < count; ++i) {
+      const int key = i % 16 == 0 ? 2 : i;  // again beside each seam
+      words.push_back("key:" + std::to_string(key));
+      found += key % 2 == 0 ? 1 : 0;
+      values += (i == 0 ? "" : ", ") +
+                (key % 2 == 0 ? "\"value " + std::to_string(key) + "\"" : std::string("(nil)"));
+    }
+    CAPTURE(count);
+    CHECK(h.Run(words) == "[" + values + "]");
+    h.Run({"MULTI"});
+    h.Run(words);
+    CHECK(h.Run({"EXEC"}) == "[[" + values + "]]");
+    for (const char* command : {"EXISTS", "TOUCH"}) {
+      words[0] = command;
+      CHECK(h.Run(words) == "(integer) " + std::to_string(found));
+    }
+  }
+}
+
 TEST_CASE("GET, SET and their options") {
   CommandHarness h;
   CHECK(h.Run({"GET", "k"}) == "(nil)");
