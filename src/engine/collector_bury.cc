@@ -219,6 +219,7 @@ void Collector::FindCandidates(uint32_t db, const Node* item) {
     candidates_.erase(first + kBatch, candidates_.end());
     candidates_.erase(candidates_.begin(), first);
   }
+  DCHECK(candidates_.size() <= kBatch);
   latch_keys_.clear();
   for (Candidate& c : candidates_) {
     c.hash = HashBytes(c.node->key());
