@@ -1,5 +1,8 @@
 #include "engine/epoch.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/check.h"
 #include "base/planted.h"
 #include "base/vectors.h"
@@ -8,6 +11,9 @@ namespace fluxkv::engine {
 
 namespace {
 constexpr uint64_t kGrace = 3;  // epoch.h says why
+// So much retired is worth a look at what may be freed.
+constexpr size_t kWorthObjects = limits::kEpochCommandsMax;
+constexpr size_t kWorthBytes = 65536;
 uint64_t Grace() {
   return PLANTED(EPOCH_SHORT_GRACE) ? 1 : kGrace;
 }
@@ -67,12 +73,13 @@ void Reclaimer::Leave() {
   DCHECK(inside_);
   inside_ = false;
   epochs_.slots_[slot_].epoch.store(Epochs::kOutside, std::memory_order_release);
-  if (pending() >= limits::kEpochCommandsMax || retired_bytes() >= 65536) Collect();
+  CollectSome();
 }
 
 void Reclaimer::Retire(void* object, size_t bytes, void (*free)(void*)) {
   DCHECK(inside_);
   retired_.push_back({object, free, epochs_.current(), bytes});
+  ++retired_lately_;
   retired_bytes_.store(retired_bytes() + bytes, std::memory_order_relaxed);
 }
 
@@ -87,17 +94,32 @@ void Reclaimer::AdoptOrphans() {
 }
 
 void Reclaimer::Collect() {
+  Free(pending());
+}
+
+void Reclaimer::CollectSome() {
+  behind_ = false;
+  if (pending() < kWorthObjects && retired_bytes() < kWorthBytes) return;
+  const size_t most = std::max(kFreesAtLeave, 2 * std::exchange(retired_lately_, 0));
+  Free(PLANTED(EPOCH_FREE_ALL) ? pending() : most);
+}
+
+void Reclaimer::Free(size_t most) {
   // A thread that is alone moves the epoch through the whole grace at once;
   // others go one step a visit.
   for (uint64_t i = 0; i < Grace() && epochs_.TryAdvance(); ++i) {
   }
   uint64_t epoch = epochs_.current();
+  const auto may_free = [&] {
+    return first_ < retired_.size() && retired_[first_].epoch + Grace() <= epoch;
+  };
   size_t freed_bytes = 0;
-  while (first_ < retired_.size() && retired_[first_].epoch + Grace() <= epoch) {
+  for (; most > 0 && may_free(); --most) {
     const Retired& r = retired_[first_++];
     freed_bytes += r.bytes;
     r.free(r.object);
   }
+  behind_ = may_free();
   retired_bytes_.store(retired_bytes() - freed_bytes, std::memory_order_relaxed);
   if (first_ <= retired_.size() / 2 && first_ < retired_.size()) return;
   const size_t before = retired_.size();

@@ -11,6 +11,9 @@
 // E2. What a thread retires is stamped with the global epoch read after the unlinking, and freed
 //     when the global epoch has moved at least kGrace (3) past it.
 // E3. A thread touches shared memory only between Enter and Leave.
+// E4. Leave frees kFreesAtLeave objects, or twice as many as were retired since it last did so if
+//     that is more. Who could not free for long, because another thread stayed inside an epoch
+//     without a processor, makes up for it in small pieces and not in one long turn.
 // Why kGrace is 3 and not the usual 2: the unlinking store may still be in the store buffer when
 // the epoch is read. While the unlinker is inside epoch e the global epoch is at most e+1, so a
 // reader that still found the object entered at e+1 or before, and while it stays the global epoch
@@ -70,6 +73,8 @@ class Epochs {
 
 class Reclaimer {
  public:
+  static constexpr size_t kFreesAtLeave = 256;  // some tens of microseconds
+
   explicit Reclaimer(Epochs& epochs);
   ~Reclaimer();
   Reclaimer(const Reclaimer&) = delete;
@@ -83,17 +88,25 @@ class Reclaimer {
   void Retire(void* object, size_t bytes, void (*free)(void*));
   // Takes over what Reclaimers that are gone could not free.
   void AdoptOrphans();
-  // Frees what may be freed; tries to move the epoch on first.
+  // Frees all that may be freed; tries to move the epoch on first.
   void Collect();
+  // The same as far as E4 lets it, if enough is there to be worth it.
+  void CollectSome();
+  // Whether that left objects which could have been freed.
+  bool behind() const { return behind_; }
   // Readable by any thread.
   size_t retired_bytes() const { return retired_bytes_.load(std::memory_order_relaxed); }
   size_t pending() const { return retired_.size() - first_; }
   size_t slot() const { return slot_; }
 
  private:
+  void Free(size_t most);
+
   Epochs& epochs_;
   const size_t slot_;
   bool inside_ = false;
+  bool behind_ = false;
+  size_t retired_lately_ = 0;     // since CollectSome last freed
   std::vector<Retired> retired_;  // oldest first, from first_ on
   size_t first_ = 0;
   std::atomic<size_t> retired_bytes_{0};  // written by the owner only

@@ -34,6 +34,13 @@ void Handle::Leave() {
   shared_.retired_bytes.store(reclaimer_.retired_bytes(), std::memory_order_relaxed);
 }
 
+bool Handle::FreeSome() {
+  DCHECK(!inside());
+  reclaimer_.CollectSome();
+  shared_.retired_bytes.store(reclaimer_.retired_bytes(), std::memory_order_relaxed);
+  return reclaimer_.behind();
+}
+
 void Handle::Breathe(size_t commands) {
   commands_in_epoch_ += commands;
   if (commands_in_epoch_ < limits::kEpochCommandsMax &&

@@ -78,6 +78,10 @@ class Handle {
   void Enter();
   void Leave();
   bool inside() const { return reclaimer_.inside(); }
+  // Frees some of what was retired; true when more could be (Reclaimer, E4). For who has nothing
+  // else to do. Requires: outside an epoch.
+  bool FreeSome();
+  bool has_more_to_free() const { return reclaimer_.behind(); }
   // Leaves and enters again when enough commands or retired bytes have passed; pointers got before
   // are dead then. Call it between commands. Requires: inside an epoch; no transaction but
   // kSnapshot ones open.

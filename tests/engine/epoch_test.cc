@@ -77,6 +77,51 @@ TEST_CASE("epoch: the unlinker's own epoch counts, and a late reader's") {
   CHECK_FALSE(canary.alive());
 }
 
+TEST_CASE("epoch: what was kept for long is freed in small pieces") {
+  constexpr size_t kObjects = 40000, kPiece = Reclaimer::kFreesAtLeave;
+  Epochs epochs;
+  Reclaimer reader(epochs), writer(epochs);
+  std::vector<Canary> all(kObjects + 10000);
+  size_t made = 0, freed_before = 0;
+  const auto freed = [&] {
+    return static_cast<size_t>(
+        std::count_if(all.begin(), all.end(), [](const Canary& c) { return !c.alive(); }));
+  };
+  const auto retire = [&](size_t count) {
+    writer.Enter();
+    for (size_t i = 0; i < count; ++i) writer.Retire(&all[made++], 100, Canary::Poison);
+    writer.Leave();
+  };
+  reader.Enter();
+  while (made < kObjects) retire(50);
+  CHECK(freed() == 0);
+  CHECK_FALSE(writer.behind());  // nothing can be freed
+  reader.Leave();
+
+  retire(50);  // as it goes on: a piece each time, and more than it retires
+  CHECK(writer.behind());
+  CHECK(freed() == kPiece);
+  for (int i = 0; i < 20; ++i) {
+    freed_before = freed();
+    retire(50);
+    CHECK(freed() == freed_before + kPiece);
+  }
+  // Who retires much at once frees as much: it is not longer than what it did itself.
+  freed_before = freed();
+  retire(5000);
+  CHECK(freed() == freed_before + 10000);
+  // With nothing else to do, piece by piece until all is gone.
+  for (size_t rounds = 0; writer.behind(); ++rounds) {
+    REQUIRE(rounds <= kObjects / kPiece + 3);
+    freed_before = freed();
+    writer.CollectSome();
+    CHECK(freed() <= freed_before + kPiece);
+  }
+  CHECK(freed() == made);
+  CHECK(writer.pending() == 0);
+  CHECK(writer.retired_bytes() == 0);
+}
+
 TEST_CASE("epoch: what a Reclaimer leaves behind is freed") {
   Canary canary;
   {
