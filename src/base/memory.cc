@@ -112,8 +112,19 @@ RangeHooks& PlaceHooks() {
   return hooks;
 }
 
+// Free pages of this arena wait for ReturnFreePages. A thread that frees memory would give them
+// back now and then, and for milliseconds when they are many pieces.
+void LeaveFreePages(unsigned arena) {
+  ssize_t never = -1;
+  Set(arena, "dirty_decay_ms", &never, sizeof(never));
+}
+
 unsigned NodeArena() {
-  static const unsigned arena = NewRangeArena(&NodeHooks());
+  static const unsigned arena = [] {
+    const unsigned made = NewRangeArena(&NodeHooks());
+    LeaveFreePages(made);
+    return made;
+  }();
   return arena;
 }
 
@@ -221,8 +232,14 @@ void GiveBack(unsigned arena, const char* how) {
   mallctl(name, nullptr, nullptr, nullptr, 0);  // it is no harm if it does not
 }
 
-void Decay(unsigned arena) {
-  GiveBack(arena, "decay");
+// Whether the process leaves all that is not said otherwise to ReturnFreePages (LeaveFreePages).
+bool AllIsLeft() {
+  static const bool left = [] {
+    ssize_t decay_ms = 0;
+    size_t size = sizeof(decay_ms);
+    return mallctl("opt.dirty_decay_ms", &decay_ms, &size, nullptr, 0) == 0 && decay_ms == -1;
+  }();
+  return left;
 }
 
 // The most that was in use of late: in the last kLargeDecayMs, and up to as long before.
@@ -274,14 +291,14 @@ void TrimLarge() {
 }  // namespace
 
 void ReturnFreePages() {
-  Decay(0);  // where books are
-  Decay(NodeArena());
-  Decay(PlaceArena());
-  Decay(LargeArena());
+  GiveBack(0, AllIsLeft() ? "purge" : "decay");  // where books are
+  GiveBack(NodeArena(), "purge");
+  GiveBack(PlaceArena(), "decay");
+  GiveBack(LargeArena(), "decay");
   TrimLarge();
   DataArenas& data = DataArenas::All();
   const std::lock_guard lock(data.mutex);
-  for (const unsigned arena : data.arenas) Decay(arena);
+  for (const unsigned arena : data.arenas) GiveBack(arena, "purge");
 }
 
 void MakePagesReady() {
@@ -293,7 +310,10 @@ void MakePagesReady() {
 void UseDataArena(size_t number) {
   DataArenas& data = DataArenas::All();
   const std::lock_guard lock(data.mutex);
-  while (data.arenas.size() <= number) data.arenas.push_back(NewArena());
+  while (data.arenas.size() <= number) {
+    data.arenas.push_back(NewArena());
+    LeaveFreePages(data.arenas.back());
+  }
   unsigned arena = data.arenas[number];
   if (mallctl("thread.arena", nullptr, nullptr, &arena, sizeof(arena)) != 0) std::abort();
 }

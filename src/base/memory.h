@@ -69,10 +69,11 @@ inline void Free(void* memory, size_t size) {
 // From this size on, AllocateLarge for what lives as long as a value.
 inline constexpr size_t kLargeBytes = 16384;
 
-// Gives pages back that have been free for as long as the allocator is told to keep them
-// (dirty_decay_ms), of our own arenas: keys, index, list, books, a server's values. Threads do so
-// only while they allocate: what was freed last before they went idle would stay. Any thread; some
-// microseconds an arena, and a tenth of a millisecond for each MB that goes back.
+// Gives free pages of our own arenas back: those of keys and of a server's values all, those of
+// index, list and large values when they have been free for as long as they are kept. Nobody else
+// gives the former back (a thread that allocates or frees does so with the latter): call it some
+// tens of times a second. Any thread; some microseconds an arena, a tenth of a millisecond for each
+// MB that goes back, and some microseconds for each piece.
 #ifdef FLUXKV_JEMALLOC
 void ReturnFreePages();
 #else

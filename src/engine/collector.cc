@@ -142,11 +142,6 @@ void Collector::Run() {
     } else {
       Turn();
     }
-    MakePagesReady();
-    if (const int64_t now_us = MonotonicUs(); now_us >= return_next_us_) {
-      ReturnFreePages();
-      return_next_us_ = now_us + kReturnEveryUs;
-    }
     const int64_t wait_ms = WaitMs();
     const Vacuumed given = Given();
     lock.lock();
@@ -203,6 +198,11 @@ void Collector::Turn() {
   handle_->reclaimer().Collect();
   handle_->shared().retired_bytes.store(handle_->reclaimer().retired_bytes(),
                                         std::memory_order_relaxed);
+  MakePagesReady();
+  if (const int64_t now_us = MonotonicUs(); now_us >= return_next_us_) {
+    ReturnFreePages();
+    return_next_us_ = now_us + kReturnEveryUs;
+  }
 }
 
 Vacuumed Collector::TurnsForVacuum() {
