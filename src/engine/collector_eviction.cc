@@ -15,7 +15,9 @@ constexpr size_t kPageKeys = 256;  // filed under all latches: some tens of micr
 constexpr size_t kWalkPages = 16;  // a turn; fewer keys than kTidyBudget
 constexpr int64_t kMeasureMs = 100;
 constexpr size_t kEvictMost = 1024;      // a turn
-constexpr size_t kTidyBudget = 1 << 14;  // entries a turn
+constexpr size_t kTidyBudget = 1 << 14;  // entries a turn,
+constexpr size_t kTidyPiece = 1 << 9;    // a session: some tenths of a millisecond
+constexpr int kGiveWayMost = 212;        // pauses: some hundred microseconds
 
 }  // namespace
 
@@ -128,11 +130,18 @@ bool Collector::FilePage(uint32_t db) {
 
 void Collector::TidyPolicy() {
   Handle::Scope in_epoch(*handle_);
-  Eviction::Session session(store_.eviction);
-  policy_is_tidy_ = session.Tidy(static_cast<uint32_t>(store_.clock.now_ms() / 1000), kTidyBudget);
   const int64_t now_ms = store_.clock.now_ms();
+  policy_is_tidy_ = false;
+  for (size_t done = 0; done < kTidyBudget && !policy_is_tidy_; done += kTidyPiece) {
+    // Who came to evict meanwhile hardly gets in between two sessions by itself.
+    Backoff backoff;
+    for (int i = 0; i < kGiveWayMost && store_.eviction.wanted(); ++i) backoff.Pause();
+    Eviction::Session session(store_.eviction);
+    policy_is_tidy_ = session.Tidy(static_cast<uint32_t>(now_ms / 1000), kTidyPiece);
+  }
   if (now_ms - policy_measured_at_ms_ < kMeasureMs && policy_is_tidy_ && !vacuuming_) return;
   policy_measured_at_ms_ = now_ms;
+  Eviction::Session session(store_.eviction);
   store_.eviction_bytes.store(session.figures().allocated_bytes, std::memory_order_relaxed);
 }
 

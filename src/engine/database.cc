@@ -75,6 +75,7 @@ EngineStats Database::stats() const {
     s.latch_wait_ns += shared.latch_wait_ns.load(std::memory_order_relaxed);
     s.conflicts += shared.conflicts.load(std::memory_order_relaxed);
   });
+  s.latch_wait_ns += store_->eviction.waited_ns();
   s.versions_kept = versions_kept();
   s.expired_keys = store_->expired_keys.load(std::memory_order_relaxed);
   s.filed_deadlines = store_->collector->filed_deadlines();

@@ -70,8 +70,12 @@ bool Eviction::MayEvict(const Victim& victim, KeyState is) const {
 // ---- Sessions
 
 Eviction::Session::Session(Eviction& eviction) : eviction_(eviction) {
-  const uint64_t waited = eviction_.latch_.Lock();
-  if (waited > 0) eviction_.waited_ns_.fetch_add(waited, std::memory_order_relaxed);
+  if (!eviction_.latch_.TryLock()) {
+    eviction_.waiting_.fetch_add(1, std::memory_order_relaxed);
+    const uint64_t waited = eviction_.latch_.Lock();
+    eviction_.waiting_.fetch_sub(1, std::memory_order_relaxed);
+    eviction_.waited_ns_.fetch_add(waited, std::memory_order_relaxed);
+  }
   eviction_.ReadInboxes();
   eviction_.FileUnfiled();
 }

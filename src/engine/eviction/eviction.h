@@ -103,6 +103,8 @@ class Eviction {
   uint32_t FieldOfFrequency(uint8_t counter) const { return FrequencyField(counter, clock_.age()); }
   // Nanoseconds that Sessions waited for each other.
   uint64_t waited_ns() const { return waited_ns_.load(std::memory_order_relaxed); }
+  // Whether a thread waits to begin a Session. Any thread.
+  bool wanted() const { return waiting_.load(std::memory_order_relaxed) > 0; }
 
  private:
   struct Event {
@@ -131,6 +133,7 @@ class Eviction {
   std::array<Inbox, limits::kThreadsMax> inboxes_;
   std::atomic<size_t> inboxes_used_{0};  // those below may have something
   std::atomic<uint64_t> waited_ns_{0};
+  std::atomic<int> waiting_{0};
   std::atomic<uint32_t> generation_{0};  // of policies; changed as kind_ is
 
   Latch latch_;  // guards what follows
@@ -169,8 +172,8 @@ class Eviction::Session {
   void NoteEvicted(const Victim& victim);
   size_t keys() const { return eviction_.keys(); }  // that could be evicted
 
-  // The work of the background, for the collector each round: about `budget` entries' worth.
-  // False: there is more to do at once.
+  // The work of the background, for the collector each round: about `budget` entries' worth, and
+  // a bucket's more. False: there is more to do at once.
   bool Tidy(uint32_t now_s, size_t budget);
 
   // nullopt: all numbers are in use or wait to be swept; Tidy, then try again.
