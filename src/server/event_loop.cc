@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/planted.h"
 #include "engine/handle.h"
 #include "engine/store.h"
@@ -27,6 +28,9 @@ constexpr uint64_t kCronMs = 100;
 constexpr size_t kVisitsMin = 32;    // connections visited by one run of the timer, at least
 constexpr size_t kVisitRounds = 10;  // runs of the timer in which all have been visited
 constexpr uint64_t kLongTurnMs = 1;
+constexpr int64_t kTurnUs = 1500;
+// No more are left to the next turn: libuv would be told of them again and again.
+constexpr size_t kLeftMost = 256;
 constexpr int64_t kGatherMs = SyncGroup::kGatherUsMax / 1000;
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
@@ -64,7 +68,7 @@ EventLoop::EventLoop(uint32_t number, command::Services& services, command::Loop
   dispatcher_.emplace(services, *state_);
   CHECK(uv_loop_init(&loop_) == 0);
   for (void* handle :
-       std::initializer_list<void*>{&async_, &prepare_, &check_, &idle_, &cron_, &wake_}) {
+       std::initializer_list<void*>{&async_, &prepare_, &check_, &idle_, &more_, &cron_, &wake_}) {
     AsHandle(handle)->data = this;
   }
   // The mailbox is emptied at the end of the turn that this begins.
@@ -75,9 +79,10 @@ EventLoop::EventLoop(uint32_t number, command::Services& services, command::Loop
   uv_check_start(&check_, [](uv_check_t* h) {
     EventLoop& self = Self(h->data);
     self.polled_at_ = uv_now(&self.loop_);
-    self.ReadAll();
+    self.ReadReadable();
   });
   uv_idle_init(&loop_, &idle_);
+  uv_idle_init(&loop_, &more_);
   uv_timer_init(&loop_, &cron_);
   uv_timer_start(
       &cron_, [](uv_timer_t* h) { Self(h->data).OnCron(); }, kCronMs, kCronMs);
@@ -232,6 +237,7 @@ void EventLoop::Remove(Connection& connection) {
   if (connection.flush_index != Connection::kNowhere) {
     to_flush_[std::exchange(connection.flush_index, Connection::kNowhere)] = nullptr;
   }
+  if (std::exchange(connection.to_read, false)) std::erase(readable_, &connection);
   RemoveWaiting(connection);
   TakeOut(holding_, connection, &Connection::holding_index);
   sync_group_.Returned(connection.in_sync_group);
@@ -275,6 +281,16 @@ void EventLoop::EndTurn() {
   FlushAll();
   AwaitLog();
   more_to_read_ = in_end_turn_ = false;
+  turn_began_us_ = 0;
+  if (!readable_.empty() || handle_->has_more_to_free())
+    uv_idle_start(&more_, [](uv_idle_t* h) { Self(h->data).OnMore(); });
+}
+
+// The loop does not sleep over memory that it can free, nor over connections that it left.
+void EventLoop::OnMore() {
+  worked_since_poll_ = true;
+  const bool more = handle_->FreeSome();
+  if (!more && readable_.empty()) uv_idle_stop(&more_);
 }
 
 // When very many are ready libuv polls for more before the turn goes on, and tells of those again
@@ -284,7 +300,30 @@ void EventLoop::AddReadable(Connection& connection) {
   DCHECK(!connection.to_read);  // it would be in readable_ twice
   connection.to_read = true;
   readable_.push_back(&connection);
-  if (readable_.size() == kReadsTogether) ReadAll();
+  if (readable_.size() >= kReadsTogether) ReadReadable();
+}
+
+// What is read together takes half of kTurnUs, by the time that the last ones took: a turn is as
+// long and a half at the most, unless a command is.
+void EventLoop::ReadReadable() {
+  if (readable_.empty()) return;
+  int64_t now = MonotonicUs();
+  if (turn_began_us_ == 0) turn_began_us_ = now;
+  const auto goes_on = [&] {
+    return now - turn_began_us_ < kTurnUs || readable_.size() > kLeftMost ||
+           PLANTED(TURN_UNLIMITED);
+  };
+  while (!readable_.empty() && goes_on()) {
+    const size_t count = std::min(readable_.size(), reads_together_);
+    ReadSome(count);
+    const int64_t took = MonotonicUs() - now;
+    now += took;
+    if (took > kTurnUs / 2) {
+      reads_together_ = std::max<size_t>(count * (kTurnUs / 2) / static_cast<size_t>(took), 1);
+    } else if (count == reads_together_ && took < kTurnUs / 4) {
+      reads_together_ = std::min(2 * reads_together_, kReadsTogether);
+    }
+  }
 }
 
 std::span<char> EventLoop::ReadSlice(size_t index, size_t count) {
@@ -293,12 +332,14 @@ std::span<char> EventLoop::ReadSlice(size_t index, size_t count) {
 }
 
 // A command here closes no connection but its own: kills and messages come through the mailbox.
-void EventLoop::ReadAll() {
-  if (readable_.empty()) return;
-  const size_t count = readable_.size();
+void EventLoop::ReadSome(size_t count) {
+  std::array<Connection*, kReadsTogether> some;
   std::array<std::span<char>, kReadsTogether> rooms;
+  const auto end = readable_.begin() + static_cast<ptrdiff_t>(count);
+  std::copy(readable_.begin(), end, some.begin());
+  readable_.erase(readable_.begin(), end);
   for (size_t i = 0; i < count; ++i) {
-    Connection& connection = *readable_[i];
+    Connection& connection = *some[i];
     CHECK(!connection.closed());  // its descriptor may be another's
     connection.to_read = false;
     rooms[i] = connection.ReadRoom(ReadSlice(i, count));
@@ -307,10 +348,9 @@ void EventLoop::ReadAll() {
   RunSockets();
   for (size_t i = 0; i < count; ++i) {
     more_to_read_ |= sockets_.result(i) == static_cast<ssize_t>(rooms[i].size());
-    readable_[i]->Received(rooms[i], sockets_.result(i));
+    some[i]->Received(rooms[i], sockets_.result(i));
   }
   sockets_.Clear();
-  readable_.clear();
 }
 
 void EventLoop::RunSockets() {
@@ -399,8 +439,8 @@ void EventLoop::SyncLog() {
 // Whether all whom this loop has to do with wait for the log, and nobody else's clients do.
 bool EventLoop::OnlyWaits() {
   bool some = !holding_.empty();
-  bool others = answered_others_ || more_to_read_ || !waiting_.empty() || stopping_ ||
-                commit_log_.OthersAwait(handle_->number());
+  bool others = answered_others_ || more_to_read_ || !readable_.empty() || !waiting_.empty() ||
+                stopping_ || commit_log_.OthersAwait(handle_->number());
   for (Connection* connection : to_flush_) {
     if (connection == nullptr || !connection->has_output()) continue;
     const bool holds = connection->holds_first_output();
@@ -480,6 +520,7 @@ void EventLoop::OnCron() {
   worked_since_poll_ = true;
   int64_t now = services_.clock.Tick();
   if (on_tick_ && !stopping_) on_tick_();
+  handle_->FreeSome();  // what another thread's epoch kept when this loop was last at work
   size_t visits = std::max(kVisitsMin, connections_.size() / kVisitRounds + 1);
   visits = std::min(visits, connections_.size());
   for (size_t i = 0; i < visits && !connections_.empty(); ++i) {
@@ -554,7 +595,7 @@ void EventLoop::CloseHandlesIfEmpty() {
   }
   for (const NewSocket& socket : late) close(socket.fd);
   for (void* handle :
-       std::initializer_list<void*>{&async_, &prepare_, &check_, &idle_, &cron_, &wake_}) {
+       std::initializer_list<void*>{&async_, &prepare_, &check_, &idle_, &more_, &cron_, &wake_}) {
     uv_close(AsHandle(handle), nullptr);
   }
 }

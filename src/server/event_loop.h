@@ -4,6 +4,8 @@
 // the kernel lets us (socket_batch.h), and their commands run. Before the next poll the mailbox is
 // emptied and every connection with replies is written to, together again (EndTurn). So a message
 // that a command of this loop sends to a connection of this loop follows the reply of that command.
+// A turn that has run for kTurnUs reads nobody else: those who are left come first in the next one.
+// So that what is read together takes no longer, fewer are when their commands take long.
 //
 // Connections that hold replies for the log (connection.h, C5) are gone through when it says that
 // what the loop awaits is safe: the smallest stamp that any of them awaits. So are those whose
@@ -150,7 +152,8 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   void OpenRing();
 
   void EndTurn();
-  void ReadAll();
+  void ReadReadable();
+  void ReadSome(size_t count);
   void RunSockets();
   std::span<char> ReadSlice(size_t index, size_t count);
   void FlushAll();
@@ -173,6 +176,7 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   void AwaitLog();
   void ArmWakeTimer(int64_t at_ms);
   void OnCron();
+  void OnMore();
   void MeasureTurn();
   void CloseHandlesIfEmpty();
 
@@ -191,6 +195,7 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   uv_prepare_t prepare_;
   uv_check_t check_;
   uv_idle_t idle_;  // runs while a parked command wants a step
+  uv_idle_t more_;  // runs while a turn leaves something to the next one
   uv_timer_t cron_;
   uv_timer_t wake_;  // for connections that wait until a time
 
@@ -203,7 +208,10 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
 
   std::vector<Connection*> connections_;
   std::unordered_map<uint64_t, Connection*> by_id_;
-  std::vector<Connection*> readable_;            // of this poll
+  // To be read, those first that the last turn left; each has to_read set, no other has.
+  std::vector<Connection*> readable_;
+  size_t reads_together_ = 1;
+  int64_t turn_began_us_ = 0;                    // when the turn first read somebody, 0: nobody yet
   std::vector<Connection*> to_flush_;            // null where one closed meanwhile
   std::vector<Connection*> flushing_, sending_;  // scratch of FlushAll
   std::vector<Connection*> waiting_;  // parked, paused, or with a write that waits for the log

@@ -76,6 +76,41 @@ TEST_CASE("many connections: as many ready as the kernel tells of at once [slow]
   }
 }
 
+TEST_CASE("many connections: a turn that is long leaves some to the next") {
+  LoopFixture f({"--enable-debug-command", "yes"});
+  std::vector<TestClient> clients;
+  for (size_t i = 0; i < 64; ++i) clients.push_back(f.Connect());
+  const uint64_t reads_before = f.loop().stats().net_reads.value();
+  // Runs once a turn, until all have been read.
+  std::atomic<size_t> turns{0};
+  std::function<void()> count = [&] {
+    ++turns;
+    if (f.loop().stats().net_reads.value() < reads_before + clients.size()) f.loop().RunTask(count);
+  };
+  f.InOneTurn([&] {
+    for (const TestClient& client : clients) client.Send("DEBUG SLEEP 0.002\r\nPING\r\n");
+    f.loop().RunTask(count);
+  });
+  for (const TestClient& client : clients) CHECK(client.Expect("+OK\r\n+PONG\r\n"));
+  f.FinishTurn();
+  CHECK(turns >= 16);  // two or three times without
+}
+
+TEST_CASE("many connections: who is left to the next turn may be gone by then") {
+  LoopFixture f({"--enable-debug-command", "yes"});
+  std::vector<TestClient> clients;
+  for (size_t i = 0; i < 64; ++i) clients.push_back(f.Connect());
+  f.InOneTurn([&] {
+    clients[0].Send("DEBUG SLEEP 0.01\r\nCLIENT KILL TYPE normal\r\n");
+    for (size_t i = 1; i < clients.size(); ++i) clients[i].Send("DEBUG SLEEP 0.002\r\n");
+  });
+  CHECK(clients[0].Expect("+OK\r\n:64\r\n"));  // the fixture's own client as well
+  f.FinishTurn();
+  CHECK(f.loop().assigned() == 1);
+  clients[0].Send("PING\r\n");
+  CHECK(clients[0].Expect("+PONG\r\n"));
+}
+
 TEST_CASE("many connections: ends, halves and resets among others") {
   for (const char* io_uring : {"yes", "no"}) {
     CAPTURE(io_uring);
