@@ -294,13 +294,14 @@ int Main(const std::vector<std::string>& arguments) {
 
 #ifdef FLUXKV_JEMALLOC
 // How jemalloc treats us (its manual, "TUNING"): huge pages only where base/memory.h asks for them,
-// one arena besides those that are made there; pages that became free go back when the collector
-// says so (ReturnFreePages) and not while a command runs, those of very large values neither. Free
-// pages of any length are used before others are asked for: those of values that went one after the
-// other are one piece soon, and would be too long for a value otherwise.
+// one arena besides those that are made there; pages that became free go back soon rather than
+// after ten seconds, so that resident memory follows the data; but those of very large values as
+// well only then, and not while a command that deletes one is running. Free pages of any length are
+// used before others are asked for: those of values that went one after the other are one piece
+// soon, and would be too long for a value otherwise.
 extern "C" const char* malloc_conf;
 const char* malloc_conf =
-    "thp:never,metadata_thp:disabled,narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:0,"
+    "thp:never,metadata_thp:disabled,narenas:1,dirty_decay_ms:10,muzzy_decay_ms:0,"
     "oversize_threshold:0,lg_extent_max_active_fit:24";
 #endif
 
