@@ -12,12 +12,13 @@ namespace fluxkv::engine {
 namespace {
 
 constexpr size_t kPageKeys = 256;  // filed under all latches: some tens of microseconds
-constexpr size_t kWalkPages = 16;  // a turn; fewer keys than kTidyBudget
+constexpr size_t kWalkPages = 16;  // a turn; fewer keys than are tidied
 constexpr int64_t kMeasureMs = 100;
-constexpr size_t kEvictMost = 1024;      // a turn
-constexpr size_t kTidyBudget = 1 << 14;  // entries a turn,
-constexpr size_t kTidyPiece = 1 << 9;    // a session: some tenths of a millisecond
-constexpr int kGiveWayMost = 212;        // pauses: some hundred microseconds
+constexpr size_t kEvictMost = 1024;  // a turn
+// Entries that a session tidies: some tenths of a millisecond; and sessions a turn.
+constexpr size_t kTidyPiece = 1 << 10;
+constexpr int kTidyPieces = 16;
+constexpr int kGiveWayMost = 212;  // pauses: some hundred microseconds
 
 }  // namespace
 
@@ -129,18 +130,19 @@ bool Collector::FilePage(uint32_t db) {
 }
 
 void Collector::TidyPolicy() {
-  Handle::Scope in_epoch(*handle_);
   const int64_t now_ms = store_.clock.now_ms();
   policy_is_tidy_ = false;
-  for (size_t done = 0; done < kTidyBudget && !policy_is_tidy_; done += kTidyPiece) {
+  for (int piece = 0; piece < kTidyPieces && !policy_is_tidy_; ++piece) {
     // Who came to evict meanwhile hardly gets in between two sessions by itself.
     Backoff backoff;
     for (int i = 0; i < kGiveWayMost && store_.eviction.wanted(); ++i) backoff.Pause();
+    Handle::Scope in_epoch(*handle_);
     Eviction::Session session(store_.eviction);
     policy_is_tidy_ = session.Tidy(static_cast<uint32_t>(now_ms / 1000), kTidyPiece);
   }
   if (now_ms - policy_measured_at_ms_ < kMeasureMs && policy_is_tidy_ && !vacuuming_) return;
   policy_measured_at_ms_ = now_ms;
+  Handle::Scope in_epoch(*handle_);
   Eviction::Session session(store_.eviction);
   store_.eviction_bytes.store(session.figures().allocated_bytes, std::memory_order_relaxed);
 }

@@ -5,7 +5,6 @@
 
 #include "base/check.h"
 #include "base/planted.h"
-#include "base/vectors.h"
 
 namespace fluxkv::engine {
 
@@ -54,8 +53,7 @@ Reclaimer::~Reclaimer() {
   for (int i = 0; i < 4 && pending() > 0; ++i) Collect();
   {
     std::lock_guard lock(epochs_.orphans_mutex_);
-    epochs_.orphans_.insert(epochs_.orphans_.end(),
-                            retired_.begin() + static_cast<ptrdiff_t>(first_), retired_.end());
+    epochs_.orphans_.insert(epochs_.orphans_.end(), retired_.begin(), retired_.end());
   }
   epochs_.slots_[slot_].taken.store(false);
 }
@@ -111,21 +109,17 @@ void Reclaimer::Free(size_t most) {
   }
   uint64_t epoch = epochs_.current();
   const auto may_free = [&] {
-    return first_ < retired_.size() && retired_[first_].epoch + Grace() <= epoch;
+    return !retired_.empty() && retired_.front().epoch + Grace() <= epoch;
   };
   size_t freed_bytes = 0;
   for (; most > 0 && may_free(); --most) {
-    const Retired& r = retired_[first_++];
+    const Retired r = retired_.front();
+    retired_.pop_front();
     freed_bytes += r.bytes;
     r.free(r.object);
   }
   behind_ = may_free();
   retired_bytes_.store(retired_bytes() - freed_bytes, std::memory_order_relaxed);
-  if (first_ <= retired_.size() / 2 && first_ < retired_.size()) return;
-  const size_t before = retired_.size();
-  retired_.erase(retired_.begin(), retired_.begin() + static_cast<ptrdiff_t>(first_));
-  first_ = 0;
-  GiveBackRoom(&retired_, before);
 }
 
 }  // namespace fluxkv::engine

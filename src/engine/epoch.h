@@ -11,9 +11,11 @@
 // E2. What a thread retires is stamped with the global epoch read after the unlinking, and freed
 //     when the global epoch has moved at least kGrace (3) past it.
 // E3. A thread touches shared memory only between Enter and Leave.
-// E4. Leave frees kFreesAtLeave objects, or twice as many as were retired since it last did so if
-//     that is more. Who could not free for long, because another thread stayed inside an epoch
-//     without a processor, makes up for it in small pieces and not in one long turn.
+// E4. Leave frees kFreesAtLeave objects at most, or twice as many as were retired since it last
+//     tried if that is more; it tries when 64 objects or 64 KB wait. Who could not free for long,
+//     because another thread stayed inside an epoch without a processor, makes up for it in small
+//     pieces and not in one long turn. (Who enters no more has to call CollectSome while behind();
+//     a library's threads do not, and keep the rest until they enter again or VACUUM.)
 // Why kGrace is 3 and not the usual 2: the unlinking store may still be in the store buffer when
 // the epoch is read. While the unlinker is inside epoch e the global epoch is at most e+1, so a
 // reader that still found the object entered at e+1 or before, and while it stays the global epoch
@@ -28,6 +30,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -96,7 +99,7 @@ class Reclaimer {
   bool behind() const { return behind_; }
   // Readable by any thread.
   size_t retired_bytes() const { return retired_bytes_.load(std::memory_order_relaxed); }
-  size_t pending() const { return retired_.size() - first_; }
+  size_t pending() const { return retired_.size(); }
   size_t slot() const { return slot_; }
 
  private:
@@ -106,9 +109,8 @@ class Reclaimer {
   const size_t slot_;
   bool inside_ = false;
   bool behind_ = false;
-  size_t retired_lately_ = 0;     // since CollectSome last freed
-  std::vector<Retired> retired_;  // oldest first, from first_ on
-  size_t first_ = 0;
+  size_t retired_lately_ = 0;             // since CollectSome last tried
+  std::deque<Retired> retired_;           // oldest first
   std::atomic<size_t> retired_bytes_{0};  // written by the owner only
 };
 

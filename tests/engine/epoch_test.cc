@@ -1,5 +1,5 @@
 // Goal: nothing is freed that a thread inside an epoch may still hold, and everything is freed in
-// the end (E1 to E3).
+// the end (E1 to E3), and in pieces (E4).
 // Method: step by step with several Reclaimers on one thread; then many threads that swap shared
 // objects, each with a canary that is overwritten when it is freed, the memory itself kept.
 #include "engine/epoch.h"

@@ -69,13 +69,16 @@ bool Eviction::MayEvict(const Victim& victim, KeyState is) const {
 
 // ---- Sessions
 
+void Eviction::LockPolicy() {
+  if (latch_.TryLock()) return;
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t waited = latch_.Lock();
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
+  waited_ns_.fetch_add(waited, std::memory_order_relaxed);
+}
+
 Eviction::Session::Session(Eviction& eviction) : eviction_(eviction) {
-  if (!eviction_.latch_.TryLock()) {
-    eviction_.waiting_.fetch_add(1, std::memory_order_relaxed);
-    const uint64_t waited = eviction_.latch_.Lock();
-    eviction_.waiting_.fetch_sub(1, std::memory_order_relaxed);
-    eviction_.waited_ns_.fetch_add(waited, std::memory_order_relaxed);
-  }
+  eviction_.LockPolicy();
   eviction_.ReadInboxes();
   eviction_.FileUnfiled();
 }
@@ -154,7 +157,7 @@ bool Eviction::Session::Tidy(uint32_t now_s, size_t budget) {
   if (e.policy_ == nullptr) return true;
   if (e.clock_.kind() == AccessKind::kTicks)
     e.times_.Note(e.clock_.ticks() + AccessClock::kBase, now_s);
-  e.policy_->Trim(budget);
+  const bool trimmed = e.policy_->Trim(budget);
   e.clock_.Resize(e.policy_->entries());
   if (e.decay_minutes_ > 0) {
     const uint32_t now = now_s / 60 / e.decay_minutes_;
@@ -180,7 +183,7 @@ bool Eviction::Session::Tidy(uint32_t now_s, size_t budget) {
     if (e.looking_) e.renewed_at_ = e.clock_.ticks();
     if (e.looking_) e.renewed_age_ = e.clock_.age();
   }
-  return !e.sweeping_ && e.unfiled_.empty();
+  return trimmed && !e.sweeping_ && e.unfiled_.empty();
 }
 
 std::optional<SpaceNumber> Eviction::Session::NewSpace() {
@@ -225,7 +228,7 @@ PolicyFigures Eviction::Session::figures() const {
 // ---- Options and answers
 
 void Eviction::SetLfuDecayTime(uint32_t minutes) {
-  latch_.Lock();
+  LockPolicy();
   decay_minutes_ = minutes;
   decayed_until_ = 0;  // from now on
   clock_.set_ageing(minutes > 0);
@@ -233,7 +236,7 @@ void Eviction::SetLfuDecayTime(uint32_t minutes) {
 }
 
 uint32_t Eviction::IdleOfTicks(uint32_t field, uint32_t now_s) {
-  latch_.Lock();
+  LockPolicy();
   const uint32_t then_s = times_.SecondOf(clock_.TickOf(field));
   latch_.Unlock();
   return then_s < now_s ? now_s - then_s : 0;
@@ -247,7 +250,7 @@ uint32_t Eviction::IdleSeconds(uint32_t field, uint32_t now_s) {
 uint32_t Eviction::FieldOfIdle(uint32_t idle_s, uint32_t now_s) {
   const uint32_t then_s = idle_s < now_s ? now_s - idle_s : 0;
   if (clock_.kind() != AccessKind::kTicks) return then_s;
-  latch_.Lock();
+  LockPolicy();
   const uint64_t tick = times_.TickOf(then_s);
   latch_.Unlock();
   return static_cast<uint32_t>(tick) & kTickMask;

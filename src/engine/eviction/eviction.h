@@ -101,9 +101,9 @@ class Eviction {
   uint32_t Converted(AccessKind former, uint32_t field, uint32_t now_s);
   uint8_t Frequency(uint32_t field) const { return DecayedCounter(field, clock_.age()); }
   uint32_t FieldOfFrequency(uint8_t counter) const { return FrequencyField(counter, clock_.age()); }
-  // Nanoseconds that Sessions waited for each other.
+  // Nanoseconds that threads waited for the policy.
   uint64_t waited_ns() const { return waited_ns_.load(std::memory_order_relaxed); }
-  // Whether a thread waits to begin a Session. Any thread.
+  // Whether a thread waits for the policy. Any thread.
   bool wanted() const { return waiting_.load(std::memory_order_relaxed) > 0; }
 
  private:
@@ -122,6 +122,7 @@ class Eviction {
     return key.live && (key.expiry_ms != 0 || !volatile_only_.load(std::memory_order_relaxed));
   }
   bool Post(size_t thread, const Event& event);
+  void LockPolicy();
   void ReadInboxes();
   void FileUnfiled();
   size_t keys() const;
@@ -172,8 +173,8 @@ class Eviction::Session {
   void NoteEvicted(const Victim& victim);
   size_t keys() const { return eviction_.keys(); }  // that could be evicted
 
-  // The work of the background, for the collector each round: about `budget` entries' worth, and
-  // a bucket's more. False: there is more to do at once.
+  // The work of the background, for the collector each round: each kind of it for about `budget`
+  // entries, and a bucket's more. False: there is more to do at once.
   bool Tidy(uint32_t now_s, size_t budget);
 
   // nullopt: all numbers are in use or wait to be swept; Tidy, then try again.

@@ -66,8 +66,8 @@ class Policy {
   // Meets about so many entries more and drops the void ones; with `look`, has nodes renewed
   // (A3). True when it came to the end of a round.
   virtual bool Sweep(size_t budget, bool look) = 0;
-  // Gives back some of what is kept of keys that are gone. Called now and then.
-  virtual void Trim(size_t /*budget*/) {}
+  // Gives back some of what is kept of keys that are gone. False: there is more.
+  virtual bool Trim(size_t /*budget*/) { return true; }
   virtual void AddFigures(PolicyFigures* figures) const = 0;
   virtual size_t entries() const = 0;
   // Unfile calls whose File or PutBack is still to come.

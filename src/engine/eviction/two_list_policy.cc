@@ -77,14 +77,14 @@ void TwoListPolicy<Order>::TrimGhosts(uint32_t near) {
 }
 
 template <class Order>
-void TwoListPolicy<Order>::Trim(size_t budget) {
+bool TwoListPolicy<Order>::Trim(size_t budget) {
   if (entries() == 0) ghosts_ = {};
-  for (size_t i = 0; i < budget; i += kGhostsAtOnce) {
-    if (ghosts_.size(Ghosts::kOnce) <= GhostsOnceMax() &&
-        ghosts_.size(Ghosts::kAgain) <= GhostsAgainMax())
-      return;
-    TrimGhosts(++trimmed_at_);
-  }
+  const auto trimmed = [this] {
+    return ghosts_.size(Ghosts::kOnce) <= GhostsOnceMax() &&
+           ghosts_.size(Ghosts::kAgain) <= GhostsAgainMax();
+  };
+  for (size_t i = 0; i < budget && !trimmed(); i += kGhostsAtOnce) TrimGhosts(++trimmed_at_);
+  return trimmed();
 }
 
 template <class Order>

@@ -37,7 +37,7 @@ class TwoListPolicy : public Policy {
   void PutBack(const Victim& victim) override;
   void NoteEvicted(const Victim& victim) override;
   bool Sweep(size_t budget, bool look) override;
-  void Trim(size_t budget) override;
+  bool Trim(size_t budget) override;
   size_t entries() const override { return once_.size() + again_.size(); }
   void AddFigures(PolicyFigures* figures) const override;
 
