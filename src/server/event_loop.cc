@@ -1,6 +1,8 @@
 #include "server/event_loop.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include <pthread.h>
@@ -8,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/planted.h"
 #include "engine/handle.h"
 #include "engine/store.h"
@@ -28,7 +31,8 @@ constexpr uint64_t kCronMs = 100;
 constexpr size_t kVisitsMin = 32;    // connections visited by one run of the timer, at least
 constexpr size_t kVisitRounds = 10;  // runs of the timer in which all have been visited
 constexpr uint64_t kLongTurnMs = 1;
-constexpr int64_t kTurnUs = 1500;
+constexpr int64_t kTurnUs = 2000;
+constexpr int kLagSteps = 10;  // a millisecond at most, with what the system adds
 // No more are left to the next turn: libuv would be told of them again and again.
 constexpr size_t kLeftMost = 256;
 constexpr int64_t kGatherMs = SyncGroup::kGatherUsMax / 1000;
@@ -274,6 +278,7 @@ void EventLoop::RemoveWaiting(Connection& connection) {
 // ---- The turn
 
 void EventLoop::EndTurn() {
+  LetCollectorCatchUp();
   MeasureTurn();
   in_end_turn_ = true;
   EmptyInbox();
@@ -282,8 +287,15 @@ void EventLoop::EndTurn() {
   AwaitLog();
   more_to_read_ = in_end_turn_ = false;
   turn_began_us_ = 0;
-  if (!readable_.empty() || handle_->has_more_to_free())
+  if (!handles_closed_ && (!readable_.empty() || handle_->has_more_to_free()))
     uv_idle_start(&more_, [](uv_idle_t* h) { Self(h->data).OnMore(); });
+}
+
+// So many pages have become free at once that resident memory would run away: the collector gives
+// them back, and gets this thread's processor for a moment if it has none of its own.
+void EventLoop::LetCollectorCatchUp() {
+  for (int step = 0; step < kLagSteps && FreePagesLag(); ++step)
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
 }
 
 // The loop does not sleep over memory that it can free, nor over connections that it left.
@@ -303,8 +315,9 @@ void EventLoop::AddReadable(Connection& connection) {
   if (readable_.size() >= kReadsTogether) ReadReadable();
 }
 
-// What is read together takes half of kTurnUs, by the time that the last ones took: a turn is as
-// long and a half at the most, unless a command is.
+// What is read together takes half of kTurnUs, by the time that the last ones took. So a turn with
+// no more than kLeftMost to read is half as long again at the most, unless what one connection sent
+// is.
 void EventLoop::ReadReadable() {
   if (readable_.empty()) return;
   int64_t now = MonotonicUs();
@@ -333,6 +346,9 @@ std::span<char> EventLoop::ReadSlice(size_t index, size_t count) {
 
 // A command here closes no connection but its own: kills and messages come through the mailbox.
 void EventLoop::ReadSome(size_t count) {
+  // As long as if all could be read together: fewer are when commands take long, and so that they
+  // take less time.
+  const size_t slices = std::min(readable_.size(), kReadsTogether);
   std::array<Connection*, kReadsTogether> some;
   std::array<std::span<char>, kReadsTogether> rooms;
   const auto end = readable_.begin() + static_cast<ptrdiff_t>(count);
@@ -341,8 +357,9 @@ void EventLoop::ReadSome(size_t count) {
   for (size_t i = 0; i < count; ++i) {
     Connection& connection = *some[i];
     CHECK(!connection.closed());  // its descriptor may be another's
+    // One that was left from the last turn may have stopped reading since: it has a slice more.
     connection.to_read = false;
-    rooms[i] = connection.ReadRoom(ReadSlice(i, count));
+    rooms[i] = connection.ReadRoom(ReadSlice(i, slices));
     sockets_.Receive(connection.fd(), rooms[i]);
   }
   RunSockets();
@@ -423,7 +440,7 @@ void EventLoop::WriteLog() {
 }
 
 void EventLoop::SyncLog() {
-  gathers_ = !sync_group_.IsComplete(MonotonicUs());
+  gathers_ = !readable_.empty() || !sync_group_.IsComplete(MonotonicUs());
   if (gathers_ || !services_.persistence.SyncLog()) return;
   sync_group_.Synced(MonotonicUs());
   for (const auto* list : {&holding_, &to_flush_}) {
@@ -439,8 +456,8 @@ void EventLoop::SyncLog() {
 // Whether all whom this loop has to do with wait for the log, and nobody else's clients do.
 bool EventLoop::OnlyWaits() {
   bool some = !holding_.empty();
-  bool others = answered_others_ || more_to_read_ || !readable_.empty() || !waiting_.empty() ||
-                stopping_ || commit_log_.OthersAwait(handle_->number());
+  bool others = answered_others_ || more_to_read_ || !waiting_.empty() || stopping_ ||
+                commit_log_.OthersAwait(handle_->number());
   for (Connection* connection : to_flush_) {
     if (connection == nullptr || !connection->has_output()) continue;
     const bool holds = connection->holds_first_output();

@@ -4,8 +4,9 @@
 // the kernel lets us (socket_batch.h), and their commands run. Before the next poll the mailbox is
 // emptied and every connection with replies is written to, together again (EndTurn). So a message
 // that a command of this loop sends to a connection of this loop follows the reply of that command.
-// A turn that has run for kTurnUs reads nobody else: those who are left come first in the next one.
-// So that what is read together takes no longer, fewer are when their commands take long.
+// A turn that has run for two milliseconds reads nobody else, unless very many wait: those who are
+// left come first in the next one. So that what is read together takes no longer, fewer are when
+// their commands take long.
 //
 // Connections that hold replies for the log (connection.h, C5) are gone through when it says that
 // what the loop awaits is safe: the smallest stamp that any of them awaits. So are those whose
@@ -122,7 +123,7 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   }
   // When those are to look again by themselves.
   int64_t log_retry_at_ms() const;
-  // Its socket can be read: it is in this turn.
+  // Its socket can be read: it is in this turn or, when this one is long already, in a next one.
   void AddReadable(Connection& connection);
   void ScheduleFlush(Connection& connection);
   void AddWaiting(Connection& connection);
@@ -177,6 +178,7 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   void ArmWakeTimer(int64_t at_ms);
   void OnCron();
   void OnMore();
+  void LetCollectorCatchUp();
   void MeasureTurn();
   void CloseHandlesIfEmpty();
 
