@@ -112,26 +112,8 @@ RangeHooks& PlaceHooks() {
   return hooks;
 }
 
-// So much of an arena's free pages, and as long, waits for the next ones (LeaveFreePages).
-constexpr size_t kLeftBytes = size_t{8} << 20;
-constexpr int64_t kLeftMs = 50;
-// More than this, and whoever frees is to wait a little (FreePagesLag).
-constexpr size_t kLagBytes = size_t{16} << 20;
-constinit std::atomic<bool> lags{false};
-
-// Free pages of this arena wait for ReturnFreePages. A thread that frees memory would give them
-// back now and then, and for milliseconds when they are many pieces.
-void LeaveFreePages(unsigned arena) {
-  ssize_t never = -1;
-  Set(arena, "dirty_decay_ms", &never, sizeof(never));
-}
-
 unsigned NodeArena() {
-  static const unsigned arena = [] {
-    const unsigned made = NewRangeArena(&NodeHooks());
-    LeaveFreePages(made);
-    return made;
-  }();
+  static const unsigned arena = NewRangeArena(&NodeHooks());
   return arena;
 }
 
@@ -239,6 +221,10 @@ void GiveBack(unsigned arena, const char* how) {
   mallctl(name, nullptr, nullptr, nullptr, 0);  // it is no harm if it does not
 }
 
+void Decay(unsigned arena) {
+  GiveBack(arena, "decay");
+}
+
 // The most that was in use of late: in the last kLargeDecayMs, and up to as long before.
 class RecentPeak {
  public:
@@ -287,43 +273,15 @@ void TrimLarge() {
 
 }  // namespace
 
-namespace {
-
-// Whether it is time to give back all that LeaveFreePages left.
-bool AllIsDue() {
-  using std::chrono::steady_clock;
-  static std::atomic<int64_t> given_at{0};
-  const int64_t now = steady_clock::now().time_since_epoch() / std::chrono::milliseconds(1);
-  int64_t seen = given_at.load(std::memory_order_relaxed);
-  return now - seen >= kLeftMs && given_at.compare_exchange_strong(seen, now);
-}
-
-}  // namespace
-
 void ReturnFreePages() {
-  std::vector<unsigned> left;
-  {
-    DataArenas& data = DataArenas::All();
-    const std::lock_guard lock(data.mutex);
-    left = data.arenas;
-  }
-  left.push_back(NodeArena());
-  const bool all = AllIsDue();
-  const size_t page = RefreshFigures();
-  for (const unsigned arena : left) {
-    const size_t free = Figure(arena, "pdirty") * page;
-    if (free > kLagBytes) lags.store(true, std::memory_order_relaxed);
-    if (all || free > kLeftBytes) GiveBack(arena, "purge");
-  }
-  lags.store(false, std::memory_order_relaxed);
-  GiveBack(0, "decay");  // where books are
-  GiveBack(PlaceArena(), "decay");
-  GiveBack(LargeArena(), "decay");
+  Decay(0);  // where books are
+  Decay(NodeArena());
+  Decay(PlaceArena());
+  Decay(LargeArena());
   TrimLarge();
-}
-
-bool FreePagesLag() {
-  return lags.load(std::memory_order_relaxed);
+  DataArenas& data = DataArenas::All();
+  const std::lock_guard lock(data.mutex);
+  for (const unsigned arena : data.arenas) Decay(arena);
 }
 
 void MakePagesReady() {
@@ -335,10 +293,7 @@ void MakePagesReady() {
 void UseDataArena(size_t number) {
   DataArenas& data = DataArenas::All();
   const std::lock_guard lock(data.mutex);
-  while (data.arenas.size() <= number) {
-    data.arenas.push_back(NewArena());
-    LeaveFreePages(data.arenas.back());
-  }
+  while (data.arenas.size() <= number) data.arenas.push_back(NewArena());
   unsigned arena = data.arenas[number];
   if (mallctl("thread.arena", nullptr, nullptr, &arena, sizeof(arena)) != 0) std::abort();
 }

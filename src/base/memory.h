@@ -69,27 +69,14 @@ inline void Free(void* memory, size_t size) {
 // From this size on, AllocateLarge for what lives as long as a value.
 inline constexpr size_t kLargeBytes = 16384;
 
-// Gives free pages of our own arenas back. Those of keys and of a server's values: all every 50 ms,
-// at once where they are more than 8 MB; no other thread gives these back. Those of index, list,
-// large values and books: when they have been free for as long as the allocator is told to keep
-// them (threads give them back as well, but only while they allocate or free). Any thread, some
-// hundred times a second while there is work; some tens of microseconds, a tenth of a millisecond
-// for each MB that goes back, and ten microseconds for each piece.
+// Gives pages back that have been free for as long as the allocator is told to keep them
+// (dirty_decay_ms), of our own arenas: keys, index, list, books, a server's values. Threads do so
+// only while they allocate: what was freed last before they went idle would stay. Any thread; some
+// microseconds an arena, and a tenth of a millisecond for each MB that goes back.
 #ifdef FLUXKV_JEMALLOC
 void ReturnFreePages();
 #else
 inline void ReturnFreePages() {}
-#endif
-
-// Whether ReturnFreePages found more than 16 MB of keys' or values' free pages and is at work on
-// them. Where many versions die at once, pages become free faster than a thread among others can
-// give them back: whoever frees waits a little then. Any thread.
-#ifdef FLUXKV_JEMALLOC
-bool FreePagesLag();
-#else
-inline bool FreePagesLag() {
-  return false;
-}
 #endif
 
 // Makes memory that keys, index and list will need soon resident, two huge pages a call at most

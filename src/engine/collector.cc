@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -19,8 +18,7 @@ constexpr int64_t kIntervalMsDefault = 100;
 // Deadlines and garbage lie in inboxes for so long at the most: a key whose deadline came sooner
 // goes so much later.
 constexpr int64_t kTickMs = 25;
-constexpr int64_t kReturnEveryUs = 5'000;
-constexpr int64_t kBusyTickMs = 5;  // while there are commits: what they free goes back
+constexpr int64_t kReturnEveryUs = 20'000;
 
 void FreeHistory(History* entry, FreedKeyspace* freed) {
   while (entry != nullptr) {
@@ -169,16 +167,14 @@ bool Collector::expiring() const {
   return active_expiry_.load() && !store_.ExpiryPaused();
 }
 
-int64_t Collector::WaitMs() {
+int64_t Collector::WaitMs() const {
   if (more_is_due_ || more_to_settle_ || buried_ < pass_end_ || deadlines_.sweeping()) return 0;
   if (walking() || evicting() || !policy_is_tidy_) return 0;
   const auto* interval = store_.options.vacuum_interval_ms;
   int64_t wait =
       interval == nullptr ? kIntervalMsDefault : interval->load(std::memory_order_relaxed);
   if (expiring()) wait = std::min(wait, deadlines_.next_ms() - store_.clock.now_ms());
-  const Stamp stamp = store_.stamp.load(std::memory_order_relaxed);
-  const bool busy = std::exchange(stamp_seen_, stamp) != stamp;
-  return std::clamp<int64_t>(wait, 1, busy ? kBusyTickMs : kTickMs);
+  return std::clamp<int64_t>(wait, 1, kTickMs);
 }
 
 void Collector::Turn() {

@@ -124,7 +124,7 @@ class Collector {
   // What the collector has given back so far, and since an earlier answer of Given.
   Vacuumed Given() const;
   Vacuumed GivenSince(const Vacuumed& before) const;
-  int64_t WaitMs();
+  int64_t WaitMs() const;
   bool expiring() const;
   // The number of a keyspace's database, nullopt when it is dropped. Requires: inside an epoch.
   std::optional<uint32_t> NumberOf(uint64_t keyspace_id);
@@ -238,7 +238,6 @@ class Collector {
   bool passing_ = false;       // between BeginPass and the end of it
   int64_t passed_at_ms_ = 0;
   int64_t return_next_us_ = 0;
-  Stamp stamp_seen_ = 0;
   bool looking_at_held_ = false;  // in this pass
   int64_t held_look_next_ms_ = 0;
   bool more_is_due_ = false;

@@ -1,7 +1,6 @@
 #include "engine/store.h"
 
 #include "base/check.h"
-#include "base/memory.h"
 #include "base/planted.h"
 #include "engine/collector.h"
 
@@ -31,7 +30,6 @@ Store::~Store() {
     }
   }
   for (auto& shared : shared_) delete shared.load();
-  ReturnFreePages();  // the collector does so no more
 }
 
 std::unique_ptr<Handle> Store::Attach() {

@@ -1,8 +1,6 @@
 #include "server/event_loop.h"
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 #include <utility>
 
 #include <pthread.h>
@@ -10,7 +8,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/memory.h"
 #include "base/planted.h"
 #include "engine/handle.h"
 #include "engine/store.h"
@@ -32,7 +29,6 @@ constexpr size_t kVisitsMin = 32;    // connections visited by one run of the ti
 constexpr size_t kVisitRounds = 10;  // runs of the timer in which all have been visited
 constexpr uint64_t kLongTurnMs = 1;
 constexpr int64_t kTurnUs = 2000;
-constexpr int kLagSteps = 10;  // a millisecond at most, with what the system adds
 // No more are left to the next turn: libuv would be told of them again and again.
 constexpr size_t kLeftMost = 256;
 constexpr int64_t kGatherMs = SyncGroup::kGatherUsMax / 1000;
@@ -278,7 +274,6 @@ void EventLoop::RemoveWaiting(Connection& connection) {
 // ---- The turn
 
 void EventLoop::EndTurn() {
-  LetCollectorCatchUp();
   MeasureTurn();
   in_end_turn_ = true;
   EmptyInbox();
@@ -289,13 +284,6 @@ void EventLoop::EndTurn() {
   turn_began_us_ = 0;
   if (!handles_closed_ && (!readable_.empty() || handle_->has_more_to_free()))
     uv_idle_start(&more_, [](uv_idle_t* h) { Self(h->data).OnMore(); });
-}
-
-// So many pages have become free at once that resident memory would run away: the collector gives
-// them back, and gets this thread's processor for a moment if it has none of its own.
-void EventLoop::LetCollectorCatchUp() {
-  for (int step = 0; step < kLagSteps && FreePagesLag(); ++step)
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
 }
 
 // The loop does not sleep over memory that it can free, nor over connections that it left.

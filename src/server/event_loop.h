@@ -178,7 +178,6 @@ class EventLoop : public command::Mailbox, public engine::LogListener {
   void ArmWakeTimer(int64_t at_ms);
   void OnCron();
   void OnMore();
-  void LetCollectorCatchUp();
   void MeasureTurn();
   void CloseHandlesIfEmpty();
 

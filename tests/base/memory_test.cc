@@ -79,36 +79,6 @@ TEST_CASE("memory: books lie in the first arena, whoever allocates them") {
   CHECK(of_next == of_version);
 }
 
-TEST_CASE("memory: who frees gives no pages back, ReturnFreePages gives all") {
-  constexpr size_t kPiece = 4096, kPieces = 4096;
-  const auto figure = [](unsigned arena, const char* of, const char* what) {
-    uint64_t epoch = 1;
-    size_t size = sizeof(epoch);
-    mallctl("epoch", &epoch, &size, &epoch, size);
-    size_t value = 0, value_size = sizeof(value);
-    const std::string name = std::string(of) + "." + std::to_string(arena) + "." + what;
-    REQUIRE(mallctl(name.c_str(), &value, &value_size, nullptr, 0) == 0);
-    return value;
-  };
-  const auto look = [&](const auto& allocate, const auto& free) {
-    std::vector<void*> pieces;
-    for (size_t i = 0; i < kPieces; ++i) pieces.push_back(allocate(kPiece));
-    unsigned arena = ~0u;
-    size_t size = sizeof(arena);
-    REQUIRE(mallctl("arenas.lookup", &arena, &size, &pieces[0], sizeof(void*)) == 0);
-    CHECK(static_cast<ssize_t>(figure(arena, "arena", "dirty_decay_ms")) == -1);
-    for (void* piece : pieces) free(piece, kPiece);
-    CHECK(figure(arena, "stats.arenas", "pdirty") >= kPieces * 3 / 4);
-    ReturnFreePages();
-    CHECK(figure(arena, "stats.arenas", "pdirty") <= kPieces / 16);
-  };
-  std::thread([&] {
-    UseDataArena(4);
-    look(Allocate, Free);
-  }).join();
-  look(AllocateNode, FreePlace);
-}
-
 TEST_CASE(
     "memory: pages of large values are kept for the next ones, unless other data needs them") {
   constexpr size_t kValue = 1 << 20, kValues = 96, kSmall = 4096;
