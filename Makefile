@@ -149,7 +149,7 @@ bench: deps-test ## beside redis-server, the floor and what other peers are inst
 	bench/sidebyside.py $(BENCH)
 
 bench-latency: deps-test ## p99.9 at half of the peak beside redis-server, and the longest turns of a loop
-	@$(MAKE) build/fluxkv build/bench/load build/peers/redis-server
+	@$(MAKE) build/fluxkv build/bench/load build/bench/floor build/peers/redis-server
 	bench/latency.py $(BENCH)
 
 bench-durability: deps-test ## what the log and snapshots cost, beside redis-server with fsync always

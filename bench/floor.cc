@@ -1,13 +1,14 @@
 // The floor: the least that a server of this protocol on libuv's streams can do, as a bound for
 // the CPU a request that the servers beside it in bench/sidebyside.py may be measured against.
 //
-//   floor --port P [--dir D]
+//   floor --port P [--dir D] [--turns yes]
 //
 // One loop, one flat hash of heap records; GET, SET (options are ignored), PING, EXISTS of one key
-// and DBSIZE. It is no product: no versions, no expiry, no order, no log, no inline commands, no
-// limit of memory. It trusts its client, but for requests too large or malformed, which close the
-// connection. It is no law of nature either: who reads and writes many sockets with one system
-// call can be below it.
+// and DBSIZE; with --turns the longest turn of its loop, by INFO and CONFIG RESETSTAT, as a bound
+// for what bench/latency.py can see on a machine. It is no product: no versions, no expiry, no
+// order, no log, no inline commands, no limit of memory. It trusts its client, but for requests too
+// large or malformed, which close the connection. It is no law of nature either: who reads and
+// writes many sockets with one system call can be below it.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -16,9 +17,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <strings.h>
@@ -149,7 +152,33 @@ void AppendNumber(char kind, size_t number, std::string* out) {
   *out += "\r\n";
 }
 
-void Execute(const Request& request, Table* table, std::string* out) {
+// A turn is from one poll for what is ready to the next, with what the poll calls; in CPU time of
+// the thread.
+class Turns {
+ public:
+  void Start(uv_loop_t* loop) {
+    uv_prepare_init(loop, &before_poll_);
+    before_poll_.data = this;
+    uv_prepare_start(&before_poll_, [](uv_prepare_t* h) {
+      Turns* const self = static_cast<Turns*>(h->data);
+      const int64_t before = std::exchange(self->began_ns_, CpuNs());
+      if (before != 0) self->longest_ns_ = std::max(self->longest_ns_, self->began_ns_ - before);
+    });
+  }
+  int64_t longest_us() const { return longest_ns_ / 1000; }
+  void Reset() { longest_ns_ = began_ns_ = 0; }
+
+ private:
+  static int64_t CpuNs() {
+    timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
+  }
+  uv_prepare_t before_poll_;
+  int64_t began_ns_ = 0, longest_ns_ = 0;
+};
+
+void Execute(const Request& request, Table* table, Turns* turns, std::string* out) {
   const std::string_view name = request.words[0];
   auto is = [&](std::string_view command, size_t words_least) {
     return name.size() == command.size() && request.count >= words_least &&
@@ -173,6 +202,13 @@ void Execute(const Request& request, Table* table, std::string* out) {
     AppendNumber(':', table->Find(request.words[1]) != nullptr, out);
   } else if (is("DBSIZE", 1)) {
     AppendNumber(':', table->size(), out);
+  } else if (is("INFO", 1)) {
+    const std::string text = "longest_turn_usec:" + std::to_string(turns->longest_us()) + "\r\n";
+    AppendNumber('$', text.size(), out);
+    *out += text + "\r\n";
+  } else if (is("CONFIG", 2) && request.words[1] == "RESETSTAT") {
+    turns->Reset();
+    *out += "+OK\r\n";
   } else {
     *out += "-ERR the floor does not know this command\r\n";
   }
@@ -181,6 +217,7 @@ void Execute(const Request& request, Table* table, std::string* out) {
 struct Server {
   uv_tcp_t listener;
   Table table;
+  Turns turns;
   Request request;
   std::string out;
   std::array<char, kReadBytes> buffer;  // of the read under way, whichever connection's it is
@@ -225,7 +262,7 @@ void OnRead(uv_stream_t* stream, ssize_t got, const uv_buf_t* buffer) {
   server->out.clear();
   Parsed parsed;
   while ((parsed = TakeRequest(&in, &server->request)) == Parsed::kWhole) {
-    Execute(server->request, &server->table, &server->out);
+    Execute(server->request, &server->table, &server->turns, &server->out);
   }
   if (!server->out.empty()) Send(connection, server->out);
   if (parsed == Parsed::kBad || in.size() > kRequestBytesMax) return Close(connection);
@@ -257,10 +294,12 @@ void OnConnection(uv_stream_t* listener, int status) {
 
 int main(int argc, char** argv) {
   int port = 0;
+  bool turns = false;
   for (int i = 1; i < argc; i += 2) {
     const std::string_view option = argv[i];
-    if ((option != "--port" && option != "--dir") || i + 1 == argc)
-      Die("usage: floor --port P [--dir D]");
+    if ((option != "--port" && option != "--dir" && option != "--turns") || i + 1 == argc)
+      Die("usage: floor --port P [--dir D] [--turns yes]");
+    turns |= option == "--turns" && argv[i + 1] == std::string_view("yes");
     if (option == "--port") port = std::atoi(argv[i + 1]);
   }
   if (port <= 0 || port > 65535) Die("--port is missing, or no port");
@@ -276,5 +315,6 @@ int main(int argc, char** argv) {
     failed = uv_listen(reinterpret_cast<uv_stream_t*>(&server->listener), 1024, OnConnection);
   }
   if (failed != 0) Die(uv_strerror(failed));
+  if (turns) server->turns.Start(loop);
   uv_run(loop, UV_RUN_DEFAULT);
 }
