@@ -15,7 +15,6 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <x86intrin.h>
 #endif
 
 namespace fluxkv::command {
@@ -29,11 +28,11 @@ class Stopwatch {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
     if (__get_cpuid(kPowerLeaf, &eax, &ebx, &ecx, &edx) == 0 || (edx & (1u << 8)) == 0) return;
     int64_t ns_begin = MonotonicNs();
-    uint64_t ticks_begin = __rdtsc();
+    uint64_t ticks_begin = __builtin_ia32_rdtsc();
     int64_t ns = 0;
     while ((ns = MonotonicNs() - ns_begin) < kMeasureNs) {
     }
-    uint64_t ticks = __rdtsc() - ticks_begin;
+    uint64_t ticks = __builtin_ia32_rdtsc() - ticks_begin;
     if (ticks == 0) return;
     scale_ = (static_cast<uint64_t>(ns) << kScaleBits) / ticks;
 #endif
@@ -42,7 +41,7 @@ class Stopwatch {
   uint64_t Read() const {
 #if defined(__x86_64__)
     if (scale_ != 0) [[likely]]
-      return __rdtsc();
+      return __builtin_ia32_rdtsc();
 #endif
     return static_cast<uint64_t>(MonotonicNs());
   }
