@@ -1,6 +1,7 @@
 #include "base/huge_range.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <sys/mman.h>
 
@@ -86,8 +87,8 @@ void HugeRange::ForBlocks(void* pages, size_t size, Change change) {
   }
 }
 
-bool HugeRange::GiveBack(void* pages, size_t size) {
-  if (madvise(pages, size, MADV_DONTNEED) != 0) return false;
+void HugeRange::GiveBack(void* pages, size_t size) {
+  if (madvise(pages, size, MADV_DONTNEED) != 0) std::memset(pages, 0, size);
   const std::lock_guard lock(mutex_);
   ForBlocks(pages, size, [this](size_t number, size_t begin, size_t end) {
     Block& block = blocks_[number];
@@ -104,7 +105,6 @@ bool HugeRange::GiveBack(void* pages, size_t size) {
       SetSmall(number, true);
     }
   });
-  return true;
 }
 
 void HugeRange::Take(void* pages, size_t size) {

@@ -12,7 +12,7 @@
 //     who takes pages of an empty block will take the rest, and gets them in one. (A block stays
 //     what it is while the kernel says no, or has too many mappings.)
 // H3. What was given back reads as zeros when it is taken again. In a block that is off huge pages
-//     nothing that is missing is resident.
+//     nothing that is missing is resident, unless the kernel would not have it.
 // H4. Everywhere else huge pages are asked not to be used, whatever the system's default.
 // H5. Blocks a little above everything in use are made resident ahead of their use (MakeReady): the
 //     kernel clears 2 MB where a huge page is first touched, which takes from a tenth of a
@@ -61,9 +61,12 @@ class HugeRange {
   // Memory that reads as zeros, behind what was handed out before; null at the end of the range, or
   // if it cannot be at `wanted` and that is not null. It is never returned, only given back.
   void* Allocate(void* wanted, size_t size, size_t alignment);
-  // Whole pages of one extent. False: the kernel would not, nothing has changed.
-  bool GiveBack(void* pages, size_t size);
+  // Whole pages of one extent. Where the kernel would not have them (mlockall) they are cleared.
+  void GiveBack(void* pages, size_t size);
   void Take(void* pages, size_t size);
+  bool Has(const void* address) const {
+    return reinterpret_cast<uintptr_t>(address) - begin_ < kBytes;
+  }
 
   // H5. The extent's first bytes, up to here, are in use from now on. Without a lock.
   void NoteUsed(const void* end) {

@@ -5,12 +5,16 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <mutex>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <sys/mman.h>
+
+#include "base/free_pages.h"
 #include "base/huge_range.h"
 
 namespace fluxkv {
@@ -22,6 +26,45 @@ unsigned NewArena() {
   size_t size = sizeof(arena);
   if (mallctl("arenas.create", &arena, &size, nullptr, 0) != 0) std::abort();
   return arena;
+}
+
+// ---- Pages that are free
+
+FreePages& PagesToGive();
+
+// The allocator's free pages go back through FreePages. True would be a failure, after which it
+// gives them back itself.
+bool TakePages(extent_hooks_t*, void* extent, size_t, size_t offset, size_t length, unsigned) {
+  PagesToGive().Take(static_cast<char*>(extent) + offset, length);
+  return false;
+}
+
+bool LeavePages(extent_hooks_t*, void* extent, size_t, size_t offset, size_t length, unsigned) {
+  return !PagesToGive().Add(static_cast<char*>(extent) + offset, length);
+}
+
+// To the allocator's own ones. What it is given stays the arena's own.
+void SetHooks(extent_hooks_t* hooks) {
+  extent_hooks_t* own = nullptr;
+  size_t size = sizeof(own);
+  if (mallctl("arena.0.extent_hooks", &own, &size, nullptr, 0) != 0) std::abort();
+  *hooks = *own;
+  hooks->dalloc = nullptr;
+  hooks->destroy = nullptr;
+  hooks->commit = TakePages;
+  hooks->decommit = LeavePages;
+}
+
+void Set(unsigned arena, const char* what, void* value, size_t size) {
+  const std::string name = "arena." + std::to_string(arena) + "." + what;
+  if (mallctl(name.c_str(), nullptr, nullptr, value, size) != 0) std::abort();
+}
+
+size_t Figure(unsigned arena, const char* what) {
+  const std::string name = "stats.arenas." + std::to_string(arena) + "." + what;
+  size_t value = 0, size = sizeof(value);
+  if (mallctl(name.c_str(), &value, &size, nullptr, 0) != 0) std::abort();
+  return value;
 }
 
 // ---- Arenas on huge pages, each in a range (jemalloc's manual, "arena.<i>.extent_hooks")
@@ -45,34 +88,11 @@ void* AllocateExtent(extent_hooks_t* hooks, void* address, size_t size, size_t a
   return extent;
 }
 
-bool TakePages(extent_hooks_t* hooks, void* extent, size_t, size_t offset, size_t length,
-               unsigned) {
-  RangeOf(hooks).Take(static_cast<char*>(extent) + offset, length);
-  return false;
-}
-
-bool GiveBackPages(extent_hooks_t* hooks, void* extent, size_t, size_t offset, size_t length,
-                   unsigned) {
-  return !RangeOf(hooks).GiveBack(static_cast<char*>(extent) + offset, length);
-}
-
 // The first part is about to be used. True would be a failure.
 bool SplitExtent(extent_hooks_t* hooks, void* extent, size_t, size_t first, size_t, bool,
                  unsigned) {
   RangeOf(hooks).NoteUsed(static_cast<char*>(extent) + first);
   return false;
-}
-
-void Set(unsigned arena, const char* what, void* value, size_t size) {
-  const std::string name = "arena." + std::to_string(arena) + "." + what;
-  if (mallctl(name.c_str(), nullptr, nullptr, value, size) != 0) std::abort();
-}
-
-size_t Figure(unsigned arena, const char* what) {
-  const std::string name = "stats.arenas." + std::to_string(arena) + "." + what;
-  size_t value = 0, size = sizeof(value);
-  if (mallctl(name.c_str(), &value, &size, nullptr, 0) != 0) std::abort();
-  return value;
 }
 
 unsigned NewRangeArena(RangeHooks* hooks) {
@@ -84,17 +104,10 @@ unsigned NewRangeArena(RangeHooks* hooks) {
   const unsigned arena = NewArena();
   size_t step = kStepMost;
   Set(arena, "retain_grow_limit", &step, sizeof(step));
-  extent_hooks_t* wanted = nullptr;
-  size_t size = sizeof(wanted);
-  if (mallctl("arena.0.extent_hooks", &wanted, &size, nullptr, 0) != 0) std::abort();
-  static_cast<extent_hooks_t&>(*hooks) = *wanted;
+  SetHooks(hooks);
   hooks->alloc = AllocateExtent;
-  hooks->dalloc = nullptr;  // what it was given stays its own
-  hooks->destroy = nullptr;
-  hooks->commit = TakePages;
-  hooks->decommit = GiveBackPages;
   hooks->split = SplitExtent;
-  wanted = hooks;
+  extent_hooks_t* wanted = hooks;
   Set(arena, "extent_hooks", &wanted, sizeof(wanted));
   return arena;
 }
@@ -111,6 +124,27 @@ RangeHooks& PlaceHooks() {
   static constinit RangeHooks hooks{};
   return hooks;
 }
+
+HugeRange* RangeWith(const char* pages) {
+  if (NodeHooks().range.Has(pages)) return &NodeHooks().range;
+  return PlaceHooks().range.Has(pages) ? &PlaceHooks().range : nullptr;
+}
+
+void GiveToSystem(char* pages, size_t size) {
+  if (HugeRange* range = RangeWith(pages)) return range->GiveBack(pages, size);
+  if (madvise(pages, size, MADV_DONTNEED) != 0) std::memset(pages, 0, size);  // mlockall
+}
+
+void TakeFromSystem(char* pages, size_t size) {
+  if (HugeRange* range = RangeWith(pages)) range->Take(pages, size);
+}
+
+FreePages& PagesToGive() {
+  static constinit FreePages pages(GiveToSystem, TakeFromSystem);
+  return pages;
+}
+
+static_assert(std::is_trivially_destructible_v<FreePages>);
 
 unsigned NodeArena() {
   static const unsigned arena = NewRangeArena(&NodeHooks());
@@ -131,6 +165,16 @@ unsigned PlaceArena() {
 constexpr ssize_t kLargeDecayMs = 10'000;
 // Free pages for large values that are kept without a look at anything else.
 constexpr size_t kLargeKeptBytes = size_t{16} << 20;
+
+// For versions.
+unsigned NewDataArena() {
+  static constinit extent_hooks_t hooks{};
+  const unsigned arena = NewArena();
+  if (hooks.alloc == nullptr) SetHooks(&hooks);
+  extent_hooks_t* wanted = &hooks;
+  Set(arena, "extent_hooks", &wanted, sizeof(wanted));
+  return arena;
+}
 
 unsigned LargeArena() {
   static const unsigned arena = [] {
@@ -284,6 +328,14 @@ void ReturnFreePages() {
   for (const unsigned arena : data.arenas) Decay(arena);
 }
 
+size_t FreePagesWaiting() {
+  return PagesToGive().bytes();
+}
+
+bool GiveBackFreePages(size_t pieces_most) {
+  return PagesToGive().GiveBack(pieces_most);
+}
+
 void MakePagesReady() {
   if (!ReserveAddresses()) return;
   NodeHooks().range.MakeReady();
@@ -293,7 +345,7 @@ void MakePagesReady() {
 void UseDataArena(size_t number) {
   DataArenas& data = DataArenas::All();
   const std::lock_guard lock(data.mutex);
-  while (data.arenas.size() <= number) data.arenas.push_back(NewArena());
+  while (data.arenas.size() <= number) data.arenas.push_back(NewDataArena());
   unsigned arena = data.arenas[number];
   if (mallctl("thread.arena", nullptr, nullptr, &arena, sizeof(arena)) != 0) std::abort();
 }

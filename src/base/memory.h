@@ -69,14 +69,29 @@ inline void Free(void* memory, size_t size) {
 // From this size on, AllocateLarge for what lives as long as a value.
 inline constexpr size_t kLargeBytes = 16384;
 
-// Gives pages back that have been free for as long as the allocator is told to keep them
-// (dirty_decay_ms), of our own arenas: keys, index, list, books, a server's values. Threads do so
-// only while they allocate: what was freed last before they went idle would stay. Any thread; some
-// microseconds an arena, and a tenth of a millisecond for each MB that goes back.
+// Pages of keys, index, list and a server's values that have been free for as long as the allocator
+// is told to keep them (dirty_decay_ms) wait for GiveBackFreePages (base/free_pages.h). Threads
+// find out about them only while they allocate or free: what was freed last before they went idle
+// would stay, and ReturnFreePages does it for them. Books and large values, which have arenas that
+// give back what is free themselves, it treats in the same way.
+//
+// Any thread. ReturnFreePages: some tens of times a second; some microseconds an arena, and a tenth
+// of a millisecond for each MB of large values. GiveBackFreePages: so many runs of pages at the
+// most; a microsecond each, or as long as it takes to interrupt other processors; whether some are
+// left.
+inline constexpr size_t kFreePagesMany = size_t{1} << 20;  // so many should not be left to wait
 #ifdef FLUXKV_JEMALLOC
 void ReturnFreePages();
+size_t FreePagesWaiting();  // bytes
+bool GiveBackFreePages(size_t runs_most);
 #else
 inline void ReturnFreePages() {}
+inline size_t FreePagesWaiting() {
+  return 0;
+}
+inline bool GiveBackFreePages(size_t) {
+  return false;
+}
 #endif
 
 // Makes memory that keys, index and list will need soon resident, two huge pages a call at most

@@ -19,6 +19,7 @@ constexpr int64_t kIntervalMsDefault = 100;
 // goes so much later.
 constexpr int64_t kTickMs = 25;
 constexpr int64_t kReturnEveryUs = 20'000;
+constexpr size_t kReturnRuns = 256;  // of free pages, in one turn
 
 void FreeHistory(History* entry, FreedKeyspace* freed) {
   while (entry != nullptr) {
@@ -168,7 +169,8 @@ bool Collector::expiring() const {
 }
 
 int64_t Collector::WaitMs() const {
-  if (more_is_due_ || more_to_settle_ || buried_ < pass_end_ || deadlines_.sweeping()) return 0;
+  if (returning_ || more_is_due_ || more_to_settle_ || buried_ < pass_end_ || deadlines_.sweeping())
+    return 0;
   if (walking() || evicting() || !policy_is_tidy_) return 0;
   const auto* interval = store_.options.vacuum_interval_ms;
   int64_t wait =
@@ -202,7 +204,10 @@ void Collector::Turn() {
   if (const int64_t now_us = MonotonicUs(); now_us >= return_next_us_) {
     ReturnFreePages();
     return_next_us_ = now_us + kReturnEveryUs;
+    returning_ = true;
   }
+  if (returning_ || FreePagesWaiting() >= kFreePagesMany)
+    returning_ = GiveBackFreePages(kReturnRuns);
 }
 
 Vacuumed Collector::TurnsForVacuum() {

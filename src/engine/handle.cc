@@ -1,13 +1,22 @@
 #include "engine/handle.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
 #include "base/planted.h"
 #include "engine/collector.h"
 #include "engine/store.h"
 
 namespace fluxkv::engine {
+
+namespace {
+constexpr size_t kFreePagesLag = size_t{4} << 20;
+constexpr int64_t kAwaitPagesNs = 1'000'000, kAwaitPagesStepNs = 20'000;
+}  // namespace
 
 Handle::Handle(Store& store, HandleShared& shared, size_t number)
     : store_(store),
@@ -39,6 +48,20 @@ bool Handle::FreeSome() {
   reclaimer_.CollectSome();
   shared_.retired_bytes.store(reclaimer_.retired_bytes(), std::memory_order_relaxed);
   return reclaimer_.behind();
+}
+
+void Handle::AwaitFreePages() {
+  DCHECK(!inside());
+  if (FreePagesWaiting() < kFreePagesMany) [[likely]]
+    return;
+  store_.collector->Wake();
+  const int64_t began = MonotonicNs();
+  int64_t now = began;
+  while (FreePagesWaiting() >= kFreePagesLag && now - began < kAwaitPagesNs) {
+    std::this_thread::sleep_for(std::chrono::nanoseconds(kAwaitPagesStepNs));
+    now = MonotonicNs();
+  }
+  AddLatchWait(static_cast<uint64_t>(now - began));
 }
 
 void Handle::Breathe(size_t commands) {

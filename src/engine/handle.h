@@ -101,6 +101,11 @@ class Handle {
   void PrefetchPlaces(uint32_t db, std::span<const std::string_view> keys,
                       std::span<const uint64_t> hashes);
 
+  // For a loop that has answered and will free more: wakes the collector where many free pages wait
+  // for it, and waits for it, a millisecond at most, where resident memory would run away from the
+  // data. Outside of an epoch.
+  void AwaitFreePages();
+
   class Scope {
    public:
     explicit Scope(Handle& handle) : handle_(handle) { handle_.Enter(); }

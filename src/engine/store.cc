@@ -1,10 +1,15 @@
 #include "engine/store.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "base/planted.h"
 #include "engine/collector.h"
 
 namespace fluxkv::engine {
+
+namespace {
+constexpr size_t kRunsAtEnd = 1024;
+}
 
 Store::Store(Options given, Clock& shared_clock)
     : options(std::move(given)), clock(shared_clock), roots(options.databases) {
@@ -30,6 +35,9 @@ Store::~Store() {
     }
   }
   for (auto& shared : shared_) delete shared.load();
+  ReturnFreePages();
+  while (GiveBackFreePages(kRunsAtEnd)) {
+  }
 }
 
 std::unique_ptr<Handle> Store::Attach() {

@@ -279,6 +279,7 @@ void EventLoop::EndTurn() {
   WriteLog();
   FlushAll();
   AwaitLog();
+  if (!handles_closed_) handle_->AwaitFreePages();
   more_to_read_ = in_end_turn_ = false;
   turn_began_us_ = 0;
   if (!handles_closed_ && (!readable_.empty() || handle_->has_more_to_free()))

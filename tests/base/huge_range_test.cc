@@ -57,12 +57,12 @@ TEST_CASE("huge range: blocks that gave back pages are off huge pages until they
   // As much as is allowed to be missing, and one page more; across the border of two blocks.
   char* const border = memory + 2 * kBlock;
   constexpr size_t kMost = HugeRange::kMissingMost * kPage;
-  REQUIRE(range->GiveBack(border - kMost, kMost + kPage));
+  range->GiveBack(border - kMost, kMost + kPage);
   CHECK(border[-1] == 0);  // H3
   CHECK(border[0] == 0);
   CHECK(border[kPage] == 1);
   if (kernel) CHECK(AsksForHugePages(border - 1));
-  REQUIRE(range->GiveBack(border - kMost - kPage, kPage));
+  range->GiveBack(border - kMost - kPage, kPage);
   CHECK(!AsksForHugePages(border - 1));
   CHECK(!AsksForHugePages(border - kBlock));
   if (kernel) {
@@ -88,14 +88,14 @@ TEST_CASE("huge range: blocks that became empty are on huge pages until they giv
   auto* memory = static_cast<char*>(range->Allocate(nullptr, 8 * kBlock, kPage));
   REQUIRE(memory != nullptr);
   std::memset(memory, 1, 8 * kBlock);
-  REQUIRE(range->GiveBack(memory + kPage, 8 * kBlock - kPage));
+  range->GiveBack(memory + kPage, 8 * kBlock - kPage);
   CHECK(range->figures().small_blocks == 1);
   CHECK(range->figures().missing_pages == 8 * HugeRange::kBlockPages - 1);
   range->Take(memory + 4 * kBlock, kBlock / 2);
   CHECK(range->figures().small_blocks == 1);
   std::memset(memory + 4 * kBlock, 2, kBlock / 2);
   // Whatever the kernel put under the other half is given back with the page.
-  REQUIRE(range->GiveBack(memory + 4 * kBlock, kPage));
+  range->GiveBack(memory + 4 * kBlock, kPage);
   CHECK(range->figures().small_blocks == 2);
   CHECK(!AsksForHugePages(memory + 4 * kBlock));
   std::vector<unsigned char> resident(HugeRange::kBlockPages);
@@ -117,7 +117,7 @@ TEST_CASE("huge range: small extents are never on huge pages, and the range has 
   CHECK(range->left() == left - kBlock);
   CHECK(!AsksForHugePages(small));
   if (KernelHasHugePages()) CHECK(HasFlag(small, " nh"));
-  REQUIRE(range->GiveBack(small, kBlock));
+  range->GiveBack(small, kBlock);
   range->Take(small, kBlock);
   CHECK(!AsksForHugePages(small));
   // At an address that is not the next one it cannot be.

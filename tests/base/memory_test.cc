@@ -54,6 +54,19 @@ TEST_CASE("memory: a node's bits tell its address, whatever its size and thread"
 }
 
 #ifdef FLUXKV_JEMALLOC
+namespace {
+
+void PurgeAllArenas() {
+  REQUIRE(mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0) == 0);
+}
+
+void GiveBackAll() {
+  while (GiveBackFreePages(1024)) {
+  }
+}
+
+}  // namespace
+
 TEST_CASE("memory: books lie in the first arena, whoever allocates them") {
   const auto arena_of = [](void* memory) {
     unsigned arena = ~0u;
@@ -77,6 +90,34 @@ TEST_CASE("memory: books lie in the first arena, whoever allocates them") {
   CHECK(of_books == 0);
   CHECK(of_version != 0);
   CHECK(of_next == of_version);
+}
+
+TEST_CASE(
+    "memory: pages of versions wait for GiveBackFreePages, and are zeros for who wants zeros") {
+  constexpr size_t kPiece = size_t{1} << 20;
+  std::thread([] {
+    UseDataArena(2);
+    PurgeAllArenas();
+    GiveBackAll();
+    const size_t waiting_before = FreePagesWaiting();  // of a collector that is being stopped
+    for (const bool give_back : {false, true, false, true}) {
+      void* used = Allocate(kPiece);
+      std::memset(used, 0x5a, kPiece);
+      Free(used, kPiece);
+      PurgeAllArenas();
+      CHECK(FreePagesWaiting() >= waiting_before + kPiece);
+      if (give_back) {
+        GiveBackAll();
+        CHECK(FreePagesWaiting() < waiting_before + kPiece);
+      }
+      auto* zeros = static_cast<char*>(mallocx(kPiece, MALLOCX_ZERO));
+      const auto page_of = [](void* at) { return reinterpret_cast<uintptr_t>(at) / 4096; };
+      CHECK(page_of(zeros) == page_of(used));  // the allocator varies the offset in it
+      CHECK(zeros[0] == 0);
+      CHECK(std::memcmp(zeros, zeros + 1, kPiece - 1) == 0);
+      Free(zeros, kPiece);
+    }
+  }).join();
 }
 
 TEST_CASE(
@@ -150,8 +191,9 @@ TEST_CASE("memory: places that were freed are given back, and taken again") {
       if (place == nullptr) place = AllocatePlace(kPlace);
     }
   };
-  const auto purge = [] {  // all arenas
-    REQUIRE(mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0) == 0);
+  const auto purge = [] {
+    PurgeAllArenas();
+    GiveBackAll();
   };
   fill();
   purge();
