@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include <sys/mman.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/planted.h"
 
 namespace fluxkv {
@@ -90,7 +90,9 @@ FreePages::Run FreePages::TakeRun(char* at, char* end) {
   while (is_leaving() && !PLANTED(TAKE_LEAVING)) {  // F2
     const uint32_t seen = left_.load(std::memory_order_relaxed);
     lock.unlock();
+    const int64_t began = MonotonicNs();
     left_.wait(seen);
+    waited_ns_.fetch_add(static_cast<uint64_t>(MonotonicNs() - began), std::memory_order_relaxed);
     lock.lock();
   }
   const uintptr_t begin = AddressOf(at);

@@ -4,18 +4,18 @@
 // waits for it. In a guest that takes from some microseconds to milliseconds, for each piece
 // (measured: a `free` of one object that gave back 4 KB took up to 3.6 ms). So who frees memory
 // only notes which pages are free now (Add), and a thread that nobody waits for gives them back
-// (GiveBack), neighbours in one piece. Who needs them before has them as they are, without a page
-// fault (Take).
+// (GiveBack), neighbours in one piece. Who needs them before that has them without a page fault
+// (Take).
 //
 // F1. A page waits from Add until Take or GiveBack chooses it; nobody adds what waits.
-// F2. What GiveBack has chosen, one run of pages at a time, is leaving until the system has it.
-// Take
-//     of a leaving page waits for that: no page is given back that is in use again.
+// F2. What GiveBack has chosen, one run of pages at a time, is leaving until the system has it. Who
+//     takes a leaving page waits for that: no page is given back that is in use again.
 // F3. What Take returns reads as zeros, whether it had been given back or not.
 // F4. A chunk of which a page waits is in the queue. It may be there without one.
 //
-// Threads: any; Add and Take hold a mutex for some tens of nanoseconds and call no allocator, so
-//          that they can be called by one (jemalloc's manual, "arena.<i>.extent_hooks").
+// Threads: any. Add and Take hold a mutex, for a microsecond a megabyte and, once in 16 GiB of
+//          addresses, for a call of mmap. They call no allocator, so that one can call them
+//          (jemalloc's manual, "arena.<i>.extent_hooks").
 #pragma once
 
 #include <array>
@@ -45,11 +45,14 @@ class FreePages {
   [[nodiscard]] bool Add(char* pages, size_t size);
   // Whole pages, each of which was added, or not since it was taken or given back.
   void Take(char* pages, size_t size);
-  // Gives back what has waited longest, so many runs at the most; whether something is left. If
-  // another thread is at it, it does nothing: false.
+  // Gives back so many runs at the most, of the chunk that has been in the queue longest first;
+  // whether something is left. If another thread is at it, it does nothing: false.
   bool GiveBack(size_t runs_most);
-  // Bytes that wait. Without a lock.
+  // Without a lock: bytes that wait, runs that were given back so far (modulo 2^32), and how long
+  // Take waited for leaving pages, all together.
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  uint32_t runs_given() const { return left_.load(std::memory_order_relaxed); }
+  uint64_t waited_ns() const { return waited_ns_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr size_t kChunkPages = kChunkBytes / kPageBytes;
@@ -88,6 +91,7 @@ class FreePages {
   Run leaving_;
   std::atomic<uint32_t> left_{0};  // runs that were given back; written with mutex_ held
   std::atomic<size_t> bytes_{0};
+  std::atomic<uint64_t> waited_ns_{0};
 };
 
 }  // namespace fluxkv

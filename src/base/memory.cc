@@ -328,12 +328,13 @@ void ReturnFreePages() {
   for (const unsigned arena : data.arenas) Decay(arena);
 }
 
-size_t FreePagesWaiting() {
-  return PagesToGive().bytes();
+bool GiveBackFreePages(size_t runs_most) {
+  return PagesToGive().GiveBack(runs_most);
 }
 
-bool GiveBackFreePages(size_t pieces_most) {
-  return PagesToGive().GiveBack(pieces_most);
+FreePagesFigures FreePagesNow() {
+  const FreePages& pages = PagesToGive();
+  return {pages.bytes(), pages.runs_given(), pages.waited_ns()};
 }
 
 void MakePagesReady() {

@@ -77,20 +77,26 @@ inline constexpr size_t kLargeBytes = 16384;
 //
 // Any thread. ReturnFreePages: some tens of times a second; some microseconds an arena, and a tenth
 // of a millisecond for each MB of large values. GiveBackFreePages: so many runs of pages at the
-// most; a microsecond each, or as long as it takes to interrupt other processors; whether some are
-// left.
+// most, a microsecond each, or as long as it takes to interrupt other processors; whether some are
+// left. A store's collector calls both; what is freed when there is no store any more waits for the
+// next one's.
 inline constexpr size_t kFreePagesMany = size_t{1} << 20;  // so many should not be left to wait
+struct FreePagesFigures {
+  size_t waiting = 0;       // bytes
+  uint32_t runs_given = 0;  // modulo 2^32
+  uint64_t waited_ns = 0;   // for pages that were on their way back, all threads
+};
 #ifdef FLUXKV_JEMALLOC
 void ReturnFreePages();
-size_t FreePagesWaiting();  // bytes
 bool GiveBackFreePages(size_t runs_most);
+FreePagesFigures FreePagesNow();  // without a lock
 #else
 inline void ReturnFreePages() {}
-inline size_t FreePagesWaiting() {
-  return 0;
-}
 inline bool GiveBackFreePages(size_t) {
   return false;
+}
+inline FreePagesFigures FreePagesNow() {
+  return {};
 }
 #endif
 

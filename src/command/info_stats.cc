@@ -152,6 +152,7 @@ void InfoFluxkv(const Services& services, InfoText* info) {
   info->Add("list_bytes", engine.list_bytes);
   info->Add("conflicts", engine.conflicts);
   info->Add("latch_wait_usec", engine.latch_wait_ns / 1000);
+  info->Add("page_wait_usec", engine.page_wait_ns / 1000);
   info->Add("longest_turn_usec", Largest(services.stats, &LoopStats::longest_turn_ns) / 1000);
 }
 

@@ -146,7 +146,9 @@ std::string AllocatorName() {
 bool PurgeAllocator() {
 #ifdef FLUXKV_JEMALLOC
   static_assert(MALLCTL_ARENAS_ALL == 4096);
-  return mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0) == 0;
+  const bool purged = mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0) == 0;
+  GiveBackFreePages(~size_t{0});
+  return purged;
 #else
   return true;
 #endif

@@ -19,7 +19,18 @@ constexpr int64_t kIntervalMsDefault = 100;
 // goes so much later.
 constexpr int64_t kTickMs = 25;
 constexpr int64_t kReturnEveryUs = 20'000;
-constexpr size_t kReturnRuns = 256;  // of free pages, in one turn
+// Free pages: so long in one turn, and after so many nodes of a keyspace that is destroyed.
+constexpr int64_t kReturnUs = 2'000;
+constexpr size_t kReturnRuns = 16;
+constexpr size_t kReturnNodes = 4096;
+
+// Whether some are left.
+bool ReturnSome() {
+  const int64_t until_us = MonotonicUs() + kReturnUs;
+  bool more = true;
+  while (more && MonotonicUs() < until_us) more = GiveBackFreePages(kReturnRuns);
+  return more;
+}
 
 void FreeHistory(History* entry, FreedKeyspace* freed) {
   while (entry != nullptr) {
@@ -56,7 +67,11 @@ struct Doomed {
 
 FreedKeyspace DestroyKeyspace(Keyspace* keyspace) {
   FreedKeyspace freed;
-  keyspace->index.VisitAll([&](Node* node) { FreeNode(node, &freed); });
+  size_t nodes = 0;
+  keyspace->index.VisitAll([&](Node* node) {
+    FreeNode(node, &freed);
+    if (++nodes % kReturnNodes == 0) ReturnSome();
+  });
   delete keyspace;
   return freed;
 }
@@ -206,8 +221,8 @@ void Collector::Turn() {
     return_next_us_ = now_us + kReturnEveryUs;
     returning_ = true;
   }
-  if (returning_ || FreePagesWaiting() >= kFreePagesMany)
-    returning_ = GiveBackFreePages(kReturnRuns);
+  if (returning_ || FreePagesNow().waiting >= kFreePagesMany)
+    returning_ = ReturnSome() && FreePagesNow().waiting >= kFreePagesMany;
 }
 
 Vacuumed Collector::TurnsForVacuum() {

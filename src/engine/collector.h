@@ -238,7 +238,7 @@ class Collector {
   bool passing_ = false;       // between BeginPass and the end of it
   int64_t passed_at_ms_ = 0;
   int64_t return_next_us_ = 0;
-  bool returning_ = false;        // free pages, until none waits
+  bool returning_ = false;        // free pages, until few wait
   bool looking_at_held_ = false;  // in this pass
   int64_t held_look_next_ms_ = 0;
   bool more_is_due_ = false;

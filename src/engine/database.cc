@@ -73,9 +73,11 @@ EngineStats Database::stats() const {
   store_->VisitShared([&](const HandleShared& shared) {
     s.retired_bytes += shared.retired_bytes.load(std::memory_order_relaxed);
     s.latch_wait_ns += shared.latch_wait_ns.load(std::memory_order_relaxed);
+    s.page_wait_ns += shared.page_wait_ns.load(std::memory_order_relaxed);
     s.conflicts += shared.conflicts.load(std::memory_order_relaxed);
   });
   s.latch_wait_ns += store_->eviction.waited_ns();
+  s.page_wait_ns += FreePagesNow().waited_ns;
   s.versions_kept = versions_kept();
   s.expired_keys = store_->expired_keys.load(std::memory_order_relaxed);
   s.filed_deadlines = store_->collector->filed_deadlines();

@@ -86,6 +86,7 @@ struct EngineStats {
   Stamp stamp = 0;             // newest
   Stamp oldest_snapshot = 0;   // 0: none
   uint64_t latch_wait_ns = 0;  // time spent waiting for latches
+  uint64_t page_wait_ns = 0;   // and for free pages to go back to the system
   uint64_t conflicts = 0;      // transactions that ended with a conflict
   uint64_t index_bytes = 0;
   uint64_t list_bytes = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -15,7 +16,9 @@ namespace fluxkv::engine {
 
 namespace {
 constexpr size_t kFreePagesLag = size_t{4} << 20;
-constexpr int64_t kAwaitPagesNs = 1'000'000, kAwaitPagesStepNs = 20'000;
+constexpr int64_t kAwaitPagesNs = 1'000'000;
+constexpr int64_t kAwaitPagesStepNs = 20'000;  // to which the system adds its timer slack
+constexpr uint32_t kWaitsInVain = 16;          // then the collector has something else to do
 }  // namespace
 
 Handle::Handle(Store& store, HandleShared& shared, size_t number)
@@ -52,16 +55,25 @@ bool Handle::FreeSome() {
 
 void Handle::AwaitFreePages() {
   DCHECK(!inside());
-  if (FreePagesWaiting() < kFreePagesMany) [[likely]]
+  FreePagesFigures pages = FreePagesNow();
+  if (pages.waiting < kFreePagesMany) [[likely]]
     return;
-  store_.collector->Wake();
+  const auto moved = [&] {
+    return pages.runs_given != std::exchange(page_runs_seen_, pages.runs_given);
+  };
+  if (moved()) page_waits_in_vain_ = 0;
+  if (page_waits_in_vain_ == 0) store_.collector->Wake();
+  if (pages.waiting < kFreePagesLag || page_waits_in_vain_ == kWaitsInVain) return;
+  ++page_waits_in_vain_;
   const int64_t began = MonotonicNs();
   int64_t now = began;
-  while (FreePagesWaiting() >= kFreePagesLag && now - began < kAwaitPagesNs) {
+  while (pages.waiting >= kFreePagesLag && now - began < kAwaitPagesNs) {
     std::this_thread::sleep_for(std::chrono::nanoseconds(kAwaitPagesStepNs));
     now = MonotonicNs();
+    pages = FreePagesNow();
+    if (moved()) page_waits_in_vain_ = 0;
   }
-  AddLatchWait(static_cast<uint64_t>(now - began));
+  Add(shared_.page_wait_ns, static_cast<uint64_t>(now - began));
 }
 
 void Handle::Breathe(size_t commands) {

@@ -48,6 +48,7 @@ struct alignas(limits::kCacheLineBytes) HandleShared {
   std::atomic<int64_t> versions_kept{0};
   std::atomic<uint64_t> retired_bytes{0};
   std::atomic<uint64_t> latch_wait_ns{0};
+  std::atomic<uint64_t> page_wait_ns{0};
   std::atomic<uint64_t> conflicts{0};
 
   // For the collector: nodes to look at, deadlines to file.
@@ -103,7 +104,7 @@ class Handle {
 
   // For a loop that has answered and will free more: wakes the collector where many free pages wait
   // for it, and waits for it, a millisecond at most, where resident memory would run away from the
-  // data. Outside of an epoch.
+  // data; but not for long while the collector has other things to do. Outside of an epoch.
   void AwaitFreePages();
 
   class Scope {
@@ -153,6 +154,8 @@ class Handle {
   Reclaimer reclaimer_;
   AccessRecorder recorder_;
   size_t commands_in_epoch_ = 0;
+  uint32_t page_runs_seen_ = 0;      // given back when AwaitFreePages looked last
+  uint32_t page_waits_in_vain_ = 0;  // one behind the other, none given back in them
   size_t place_next_ = 0, place_count_ = 0;
   std::array<uint64_t, OrderedList::kPrefetchMost> place_hashes_;
   std::array<OrderedList::Place, OrderedList::kPrefetchMost> places_;

@@ -7,10 +7,6 @@
 
 namespace fluxkv::engine {
 
-namespace {
-constexpr size_t kRunsAtEnd = 1024;
-}
-
 Store::Store(Options given, Clock& shared_clock)
     : options(std::move(given)), clock(shared_clock), roots(options.databases) {
   for (auto& root : roots) {
@@ -35,9 +31,7 @@ Store::~Store() {
     }
   }
   for (auto& shared : shared_) delete shared.load();
-  ReturnFreePages();
-  while (GiveBackFreePages(kRunsAtEnd)) {
-  }
+  GiveBackFreePages(~size_t{0});
 }
 
 std::unique_ptr<Handle> Store::Attach() {

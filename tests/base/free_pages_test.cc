@@ -4,11 +4,13 @@
 // overwrites what it is given; then with threads and the kernel.
 #include "base/free_pages.h"
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <random>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -82,7 +84,8 @@ void TakeFromKernel(char*, size_t) {}
 
 }  // namespace
 
-TEST_CASE("free pages: neighbours go back in one piece, what has waited longest first") {
+TEST_CASE(
+    "free pages: neighbours go back in one piece, the chunk first that is longest in the queue") {
   System::The() = {};
   Mapping memory(3 * kChunk);
   const auto pages = std::make_unique<FreePages>(System::Give, System::Take);
@@ -175,7 +178,7 @@ TEST_CASE("free pages: against a model") {
   }
 }
 
-TEST_CASE("free pages: threads that use pages, and two that give back what waits") {
+TEST_CASE("free pages: threads that use pages, while others give back what waits") {
   constexpr size_t kThreads = 2, kPages = 1024, kRounds = 3000;
   Mapping memory(kThreads * kPages * kPage);
   const auto pages = std::make_unique<FreePages>(GiveToKernel, TakeFromKernel);

@@ -174,4 +174,24 @@ TEST_CASE("huge range: the next block is resident before anybody comes to it") {
   CHECK((page & 1) == 0);
 }
 
+TEST_CASE("huge range: pages that the kernel would not have back are zeros all the same") {
+  const auto range = std::make_unique<HugeRange>();
+  REQUIRE(range->Reserve(0));
+  auto* memory = static_cast<char*>(range->Allocate(nullptr, 4 * kBlock, kPage));
+  REQUIRE(memory != nullptr);
+  std::memset(memory, 1, 4 * kBlock);
+  char* const locked = memory + kBlock;
+  REQUIRE(mlock(locked, kPage) == 0);
+  range->GiveBack(locked - kPage, 3 * kPage);
+  CHECK(range->figures().missing_pages == 3);
+  range->Take(locked - kPage, 3 * kPage);
+  CHECK(locked[-1] == 0);
+  CHECK(locked[0] == 0);
+  CHECK(locked[kPage - 1] == 0);
+  CHECK(locked[2 * kPage - 1] == 0);
+  CHECK(locked[2 * kPage] == 1);
+  CHECK(locked[-static_cast<ptrdiff_t>(kPage) - 1] == 1);
+  munlock(locked, kPage);
+}
+
 }  // namespace fluxkv

@@ -4,11 +4,14 @@
 // the loop alone would take more than a minute.
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include <doctest/doctest.h>
 
+#include "base/memory.h"
 #include "tests/server/loop_fixture.h"
 
 namespace fluxkv::server {
@@ -44,6 +47,29 @@ TEST_CASE("freeing: a loop without work frees what was kept") {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   CHECK(Freed() >= kObjects - kKept);
 }
+
+#ifdef FLUXKV_JEMALLOC
+TEST_CASE("freeing: pages that a loop has no use for go back to the system") {
+  LoopFixture f;
+  constexpr size_t kPiece = 8192, kPieces = 4096;
+  f.loop().RunTask([&] {
+    std::vector<void*> pieces;
+    for (size_t i = 0; i < kPieces; ++i) pieces.push_back(Allocate(kPiece));
+    for (void* piece : pieces) std::memset(piece, 1, kPiece);
+    for (void* piece : pieces) Free(piece, kPiece);
+    mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);
+  });
+  const uint32_t given_before = FreePagesNow().runs_given;
+  f.FinishTurn();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto all = [&] {
+    return FreePagesNow().runs_given != given_before && FreePagesNow().waiting == 0;
+  };
+  while (!all() && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(all());
+}
+#endif
 
 TEST_CASE("freeing: a loop that has more to free can be stopped") {
   LoopFixture f;
