@@ -6,7 +6,7 @@
            counts from when it was due
   plain    SETs of keys that are there
   machine  the same SETs on the floor (bench/floor.cc), which does nothing else: what the machine itself takes away (a
-           guest's processors are taken from it while its clocks go on)
+           guest's processors are taken from it while its clocks go on); shown, not judged
   grow     new keys in random order, from one to four million
   value    a value of 100 MB is deleted, and another overwritten by a short one, beside GETs
   delete   DELPREFIX of a million keys, beside GETs
@@ -177,7 +177,8 @@ def turns(options, what):
         server.stop()
 
 
-TURNS = {"machine": plain, "plain": plain, "grow": grow, "value": value, "delete": delete, "expire": expire, "vacuum": vacuum, "evict": evict}
+TURNS = {"machine": plain, "plain": plain, "grow": grow, "value": value, "delete": delete, "expire": expire,
+         "vacuum": vacuum, "evict": evict}
 
 
 def main():
