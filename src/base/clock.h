@@ -10,6 +10,8 @@
 
 namespace fluxkv {
 
+inline constexpr int64_t kMsPerSecond = 1000;
+
 class Clock {
  public:
   Clock() { Tick(); }

@@ -50,7 +50,7 @@ bool FreePages::MakeLeaf(uintptr_t address) {
 
 void FreePages::SetWaiting(Chunk& chunk, size_t begin, size_t end, bool waits) {
   for (size_t i = begin; i < end; ++i) {
-    DCHECK(chunk.waits[i] != waits);
+    DEBUG_ASSERT(chunk.waits[i] != waits);
     chunk.waits[i] = waits;
   }
   const size_t count = end - begin;

@@ -13,7 +13,7 @@ namespace {
 // Before any initializer without a priority: a program's global may open a database, and what that
 // has filed must be found later.
 [[gnu::constructor(101)]] void DrawHashSeed() {
-  CHECK(getrandom(&hash_seed, sizeof(hash_seed), 0) == sizeof(hash_seed));
+  ASSERT(getrandom(&hash_seed, sizeof(hash_seed), 0) == sizeof(hash_seed));
 }
 
 }  // namespace

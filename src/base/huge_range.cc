@@ -11,7 +11,7 @@
 namespace fluxkv {
 
 bool HugeRange::Reserve(uintptr_t wanted) {
-  CHECK(wanted % kBlockBytes == 0);
+  ASSERT(wanted % kBlockBytes == 0);
   auto* const at = reinterpret_cast<void*>(wanted);
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   // Room for the begin to be moved up to a block's.
@@ -93,7 +93,7 @@ void HugeRange::GiveBack(void* pages, size_t size) {
   ForBlocks(pages, size, [this](size_t number, size_t begin, size_t end) {
     Block& block = blocks_[number];
     for (size_t i = begin; i < end; ++i) {
-      DCHECK(!block.missing[i]);
+      DEBUG_ASSERT(!block.missing[i]);
       block.missing.set(i);
     }
     block.missing_count = static_cast<uint16_t>(block.missing_count + end - begin);
@@ -112,7 +112,7 @@ void HugeRange::Take(void* pages, size_t size) {
   ForBlocks(pages, size, [this](size_t number, size_t begin, size_t end) {
     Block& block = blocks_[number];
     for (size_t i = begin; i < end; ++i) {
-      DCHECK(block.missing[i]);
+      DEBUG_ASSERT(block.missing[i]);
       block.missing.reset(i);
     }
     block.missing_count = static_cast<uint16_t>(block.missing_count - (end - begin));

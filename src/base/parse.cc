@@ -223,7 +223,7 @@ std::string FormatLongDouble(long double value) {
   if (std::isnan(value)) return "nan";
   char text[kLongDoubleBytesMax];
   int size = std::snprintf(text, sizeof(text), "%.*Lf", kLongDoubleFractionDigits, value);
-  CHECK(size > 0 && static_cast<size_t>(size) < sizeof(text));
+  ASSERT(size > 0 && static_cast<size_t>(size) < sizeof(text));
   std::string_view kept(text, static_cast<size_t>(size));
   while (kept.back() == '0') kept.remove_suffix(1);  // stops at the point, which is always there
   if (kept.back() == '.') kept.remove_suffix(1);

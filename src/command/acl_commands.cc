@@ -30,9 +30,9 @@ void ReplicaOf(Context& c) {
   c.reply.Error("ERR replication is not supported by this version of fluxkv");
 }
 
-constexpr Command Subcommand(std::string_view parent, std::string_view name, int arity,
-                             uint32_t flags, std::string_view since, std::string_view summary,
-                             Handler handler, Group group = Group::kServer) {
+constexpr Command AclSubcommand(std::string_view parent, std::string_view name, int arity,
+                                uint32_t flags, std::string_view since, std::string_view summary,
+                                Handler handler, Group group = Group::kServer) {
   return {.name = name,
           .arity = arity,
           .flags = flags,
@@ -44,8 +44,9 @@ constexpr Command Subcommand(std::string_view parent, std::string_view name, int
           .parent = parent};
 }
 
-constexpr Command Container(std::string_view name, std::string_view since, std::string_view summary,
-                            std::span<const Command> subcommands, Group group = Group::kServer) {
+constexpr Command AclContainer(std::string_view name, std::string_view since,
+                               std::string_view summary, std::span<const Command> subcommands,
+                               Group group = Group::kServer) {
   return {.name = name,
           .arity = -2,
           .group = group,
@@ -55,35 +56,36 @@ constexpr Command Container(std::string_view name, std::string_view since, std::
           .subcommands = subcommands};
 }
 
-constexpr std::string_view kHelpSummary = "Returns a text about the subcommands.";
+constexpr std::string_view kAclHelpSummary = "Returns a text about the subcommands.";
 
 constexpr uint32_t kAclFlags = kNoScript | kLoading | kStale;
 constexpr Command kAclSubcommands[] = {
-    Subcommand("acl", "cat", -2, kAclFlags, "6.0.0", "Returns categories or their commands.",
-               &AclCat),
-    Subcommand("acl", "genpass", -2, kAclFlags, "6.0.0", "Returns a random password.", &AclGenPass),
-    Subcommand("acl", "getuser", 3, kAclFlags | kAdmin, "6.0.0", "Returns what a user may do.",
-               &AclGetUser),
-    Subcommand("acl", "help", 2, kLoading | kStale, "6.0.0", kHelpSummary, &AclHelp),
-    Subcommand("acl", "list", 2, kAclFlags | kAdmin, "6.0.0",
-               "Returns the users and what they may do.", &AclList),
-    Subcommand("acl", "users", 2, kAclFlags | kAdmin, "6.0.0", "Returns the names of the users.",
-               &AclUsers),
-    Subcommand("acl", "whoami", 2, kAclFlags, "6.0.0", "Returns the connection's user.",
-               &AclWhoAmI),
+    AclSubcommand("acl", "cat", -2, kAclFlags, "6.0.0", "Returns categories or their commands.",
+                  &AclCat),
+    AclSubcommand("acl", "genpass", -2, kAclFlags, "6.0.0", "Returns a random password.",
+                  &AclGenPass),
+    AclSubcommand("acl", "getuser", 3, kAclFlags | kAdmin, "6.0.0", "Returns what a user may do.",
+                  &AclGetUser),
+    AclSubcommand("acl", "help", 2, kLoading | kStale, "6.0.0", kAclHelpSummary, &AclHelp),
+    AclSubcommand("acl", "list", 2, kAclFlags | kAdmin, "6.0.0",
+                  "Returns the users and what they may do.", &AclList),
+    AclSubcommand("acl", "users", 2, kAclFlags | kAdmin, "6.0.0", "Returns the names of the users.",
+                  &AclUsers),
+    AclSubcommand("acl", "whoami", 2, kAclFlags, "6.0.0", "Returns the connection's user.",
+                  &AclWhoAmI),
 };
 
 constexpr Command kModuleSubcommands[] = {
-    Subcommand("module", "help", 2, kLoading | kStale, "5.0.0", kHelpSummary, &ModuleHelp),
-    Subcommand("module", "list", 2, kAdmin | kNoScript, "4.0.0", "Returns the loaded modules.",
-               &ModuleList),
+    AclSubcommand("module", "help", 2, kLoading | kStale, "5.0.0", kAclHelpSummary, &ModuleHelp),
+    AclSubcommand("module", "list", 2, kAdmin | kNoScript, "4.0.0", "Returns the loaded modules.",
+                  &ModuleList),
 };
 
 constexpr Command Cluster(std::string_view name, int arity, uint32_t flags,
                           std::string_view since) {
-  return Subcommand("cluster", name, arity, flags, since,
-                    "Part of Redis Cluster, which this server is not.", &NoCluster,
-                    Group::kCluster);
+  return AclSubcommand("cluster", name, arity, flags, since,
+                       "Part of Redis Cluster, which this server is not.", &NoCluster,
+                       Group::kCluster);
 }
 
 constexpr uint32_t kChange = kNoAsyncLoading | kAdmin | kStale;
@@ -141,11 +143,11 @@ constexpr Command Replication(std::string_view name, std::string_view since) {
           .handler = &ReplicaOf};
 }
 
-constexpr Command kRows[] = {
-    Container("acl", "6.0.0", "Container of the commands about users.", kAclSubcommands),
-    Container("module", "4.0.0", "Container of the commands about modules.", kModuleSubcommands),
-    Container("cluster", "3.0.0", "Container of the commands of Redis Cluster.",
-              kClusterSubcommands, Group::kCluster),
+constexpr Command kAclRows[] = {
+    AclContainer("acl", "6.0.0", "Container of the commands about users.", kAclSubcommands),
+    AclContainer("module", "4.0.0", "Container of the commands about modules.", kModuleSubcommands),
+    AclContainer("cluster", "3.0.0", "Container of the commands of Redis Cluster.",
+                 kClusterSubcommands, Group::kCluster),
     ClusterMode("asking", kFast),
     ClusterMode("readonly", kFast | kLoading | kStale),
     ClusterMode("readwrite", kFast | kLoading | kStale),
@@ -156,7 +158,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> AclCommands() {
-  return kRows;
+  return kAclRows;
 }
 
 }  // namespace fluxkv::command

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::string_view kUser = "default";
 
-constexpr std::string_view kHelp[] = {
+constexpr std::string_view kAclHelp[] = {
     "CAT [<category>]",
     "    Categories of commands, or the commands of <category>.",
     "GENPASS [<bits>]",
@@ -45,7 +45,7 @@ std::string PasswordHash(const Services& services) {
 }  // namespace
 
 void AclHelp(Context& c) {
-  ReplyHelp(c, kHelp);
+  ReplyHelp(c, kAclHelp);
 }
 
 void AclWhoAmI(Context& c) {

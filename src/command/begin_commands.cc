@@ -97,7 +97,7 @@ void Rollback(Context& c) {
 
 constexpr uint32_t kBeginFlags = kNoScript | kNoMulti;
 
-constexpr Command kRows[] = {
+constexpr Command kBeginRows[] = {
     {.name = "begin",
      .arity = -1,
      .flags = kBeginFlags | kFast,
@@ -126,7 +126,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> BeginCommands() {
-  return kRows;
+  return kBeginRows;
 }
 
 }  // namespace fluxkv::command

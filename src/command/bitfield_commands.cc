@@ -169,7 +169,7 @@ void BitfieldRo(Context& c) {
   RunReads(c, program);
 }
 
-constexpr Command kRows[] = {
+constexpr Command kBitfieldRows[] = {
     {.name = "bitfield",
      .arity = -2,
      .flags = kWrite | kDenyOom,
@@ -198,7 +198,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> BitfieldCommands() {
-  return kRows;
+  return kBitfieldRows;
 }
 
 }  // namespace fluxkv::command

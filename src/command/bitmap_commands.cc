@@ -50,7 +50,7 @@ void Getbit(Context& c) {
 }
 
 // The part of a string that BITCOUNT or BITPOS looks at, as typed.
-struct Range {
+struct BitRange {
   int64_t start = 0;
   int64_t end = -1;
   bool in_bits = false;
@@ -61,7 +61,7 @@ struct BitSpan {
   uint64_t last;
 };
 
-bool ReadUnit(Context& c, std::string_view text, Range* range) {
+bool ReadUnit(Context& c, std::string_view text, BitRange* range) {
   range->in_bits = EqualsIgnoreCase(text, "bit");
   if (range->in_bits || EqualsIgnoreCase(text, "byte")) return true;
   c.reply.Error(errors::kSyntax);
@@ -69,7 +69,7 @@ bool ReadUnit(Context& c, std::string_view text, Range* range) {
 }
 
 // First and last bit of a range in a string of `size` bytes; nullopt when it is empty.
-std::optional<BitSpan> Resolve(const Range& range, size_t size) {
+std::optional<BitSpan> Resolve(const BitRange& range, size_t size) {
   int64_t total = static_cast<int64_t>(size) * (range.in_bits ? 8 : 1);
   int64_t start = range.start < 0 ? range.start + total : range.start;
   int64_t end = range.end < 0 ? range.end + total : range.end;
@@ -83,7 +83,7 @@ std::optional<BitSpan> Resolve(const Range& range, size_t size) {
 }
 
 void Bitcount(Context& c) {
-  Range range;
+  BitRange range;
   size_t count = c.args.size();
   if (count > 5) return c.reply.Error(errors::kSyntax);
   if (count > 2) {
@@ -101,7 +101,7 @@ void Bitcount(Context& c) {
   c.reply.Integer(static_cast<int64_t>(types::CountBits(view.bytes(), span->first, span->last)));
 }
 
-bool ReadBitposRange(Context& c, Range* range) {
+bool ReadBitposRange(Context& c, BitRange* range) {
   size_t count = c.args.size();
   if (count > 6) {
     c.reply.Error(errors::kSyntax);
@@ -116,7 +116,7 @@ bool ReadBitposRange(Context& c, Range* range) {
 
 void Bitpos(Context& c) {
   int64_t bit = 0;
-  Range range;
+  BitRange range;
   if (!ReadInteger(c, 2, &bit)) return;
   if (bit != 0 && bit != 1) return c.reply.Error("ERR The bit argument must be 1 or 0.");
   if (!ReadBitposRange(c, &range)) return;
@@ -176,7 +176,7 @@ void Bitop(Context& c) {
   c.reply.Integer(static_cast<int64_t>(size));
 }
 
-constexpr Command kRows[] = {
+constexpr Command kBitmapRows[] = {
     {.name = "bitcount",
      .arity = -2,
      .flags = kReadonly,
@@ -251,7 +251,7 @@ bool ReadBitOffset(Context& c, std::string_view text, unsigned field_bits, uint6
 }
 
 std::span<const Command> BitmapCommands() {
-  return kRows;
+  return kBitmapRows;
 }
 
 }  // namespace fluxkv::command

@@ -16,7 +16,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr std::string_view kHelp[] = {
+constexpr std::string_view kClientHelp[] = {
     "CACHING (YES|NO)",
     "    Belongs to tracking, which this version does not have.",
     "GETREDIR",
@@ -76,7 +76,7 @@ constexpr std::string_view kHelp[] = {
 };
 
 void ClientHelp(Context& c) {
-  ReplyHelp(c, kHelp);
+  ReplyHelp(c, kClientHelp);
 }
 
 void ClientId(Context& c) {
@@ -250,11 +250,12 @@ void ClientCaching(Context& c) {
       "OPTOUT mode enabled");
 }
 
-constexpr uint32_t kUsual = kNoScript | kLoading | kStale | kAfterCommit;
+constexpr uint32_t kUsualClientFlags = kNoScript | kLoading | kStale | kAfterCommit;
 
-constexpr Command Subcommand(std::string_view name, int arity, std::string_view since,
-                             std::string_view summary, Handler handler, uint32_t flags = kUsual,
-                             std::string_view complexity = "O(1)") {
+constexpr Command ClientSubcommand(std::string_view name, int arity, std::string_view since,
+                                   std::string_view summary, Handler handler,
+                                   uint32_t flags = kUsualClientFlags,
+                                   std::string_view complexity = "O(1)") {
   return {.name = name,
           .arity = arity,
           .flags = flags,
@@ -269,54 +270,56 @@ constexpr Command Subcommand(std::string_view name, int arity, std::string_view 
 
 constexpr std::string_view kPerClient = "O(N) where N is the number of client connections";
 
-constexpr Command kSubcommands[] = {
-    Subcommand("caching", 3, "6.0.0", "Belongs to tracking, which this version does not have.",
-               &ClientCaching),
-    Subcommand("getname", 2, "2.6.9", "Returns the connection's name.", &ClientGetName),
-    Subcommand("getredir", 2, "6.0.0", "Returns the client that invalidation messages go to.",
-               &ClientGetRedir),
-    Subcommand("help", 2, "5.0.0", "Returns a text about the subcommands.", &ClientHelp,
-               kLoading | kStale),
-    Subcommand("id", 2, "5.0.0", "Returns the connection's number.", &ClientId),
-    Subcommand("info", 2, "6.2.0", "Returns figures about the connection.", &ClientInfoLine),
-    Subcommand("kill", -3, "2.4.0", "Closes connections.", &ClientKill, kUsual | kAdmin,
-               kPerClient),
-    Subcommand("list", -2, "2.4.0", "Returns figures about all connections.", &ClientList,
-               kUsual | kAdmin, kPerClient),
-    Subcommand("no-evict", 3, "7.0.0", "Keeps the connection when client memory is short.",
-               &ClientNoEvict, kUsual | kAdmin),
-    Subcommand("no-touch", 3, "7.2.0",
-               "Sets whether the connection's commands count as uses of keys.", &ClientNoTouch),
-    Subcommand("pause", -3, "3.0.0", "Holds back commands for a time.", &ClientPause,
-               kUsual | kAdmin),
-    Subcommand("reply", 3, "3.2.0", "Sets which replies the connection gets.", &ClientReply),
-    Subcommand("setinfo", 4, "7.2.0", "Stores the client library's name or version.",
-               &ClientSetInfo),
-    Subcommand("setname", 3, "2.6.9", "Names the connection.", &ClientSetName),
-    Subcommand("tracking", -3, "6.0.0", "Client-side caching, which this version does not have.",
-               &ClientTracking),
-    Subcommand("trackinginfo", 2, "6.2.0", "Returns the state of tracking for the connection.",
-               &ClientTrackingInfo),
-    Subcommand("unblock", -3, "5.0.0", "Ends the wait of a blocked client.", &ClientUnblock,
-               kUsual | kAdmin, "O(log N) where N is the number of client connections"),
-    Subcommand("unpause", 2, "6.2.0", "Ends CLIENT PAUSE.", &ClientUnpause, kUsual | kAdmin,
-               "O(N) where N is the number of paused clients"),
+constexpr Command kClientSubcommands[] = {
+    ClientSubcommand("caching", 3, "6.0.0",
+                     "Belongs to tracking, which this version does not have.", &ClientCaching),
+    ClientSubcommand("getname", 2, "2.6.9", "Returns the connection's name.", &ClientGetName),
+    ClientSubcommand("getredir", 2, "6.0.0", "Returns the client that invalidation messages go to.",
+                     &ClientGetRedir),
+    ClientSubcommand("help", 2, "5.0.0", "Returns a text about the subcommands.", &ClientHelp,
+                     kLoading | kStale),
+    ClientSubcommand("id", 2, "5.0.0", "Returns the connection's number.", &ClientId),
+    ClientSubcommand("info", 2, "6.2.0", "Returns figures about the connection.", &ClientInfoLine),
+    ClientSubcommand("kill", -3, "2.4.0", "Closes connections.", &ClientKill,
+                     kUsualClientFlags | kAdmin, kPerClient),
+    ClientSubcommand("list", -2, "2.4.0", "Returns figures about all connections.", &ClientList,
+                     kUsualClientFlags | kAdmin, kPerClient),
+    ClientSubcommand("no-evict", 3, "7.0.0", "Keeps the connection when client memory is short.",
+                     &ClientNoEvict, kUsualClientFlags | kAdmin),
+    ClientSubcommand("no-touch", 3, "7.2.0",
+                     "Sets whether the connection's commands count as uses of keys.",
+                     &ClientNoTouch),
+    ClientSubcommand("pause", -3, "3.0.0", "Holds back commands for a time.", &ClientPause,
+                     kUsualClientFlags | kAdmin),
+    ClientSubcommand("reply", 3, "3.2.0", "Sets which replies the connection gets.", &ClientReply),
+    ClientSubcommand("setinfo", 4, "7.2.0", "Stores the client library's name or version.",
+                     &ClientSetInfo),
+    ClientSubcommand("setname", 3, "2.6.9", "Names the connection.", &ClientSetName),
+    ClientSubcommand("tracking", -3, "6.0.0",
+                     "Client-side caching, which this version does not have.", &ClientTracking),
+    ClientSubcommand("trackinginfo", 2, "6.2.0",
+                     "Returns the state of tracking for the connection.", &ClientTrackingInfo),
+    ClientSubcommand("unblock", -3, "5.0.0", "Ends the wait of a blocked client.", &ClientUnblock,
+                     kUsualClientFlags | kAdmin,
+                     "O(log N) where N is the number of client connections"),
+    ClientSubcommand("unpause", 2, "6.2.0", "Ends CLIENT PAUSE.", &ClientUnpause,
+                     kUsualClientFlags | kAdmin, "O(N) where N is the number of paused clients"),
 };
 
-constexpr Command kRows[] = {
+constexpr Command kClientRows[] = {
     {.name = "client",
      .arity = -2,
      .group = Group::kConnection,
      .since = "2.4.0",
      .complexity = "Depends on the subcommand.",
      .summary = "Container of the commands about connections.",
-     .subcommands = kSubcommands},
+     .subcommands = kClientSubcommands},
 };
 
 }  // namespace
 
 std::span<const Command> ClientCommands() {
-  return kRows;
+  return kClientRows;
 }
 
 }  // namespace fluxkv::command

@@ -14,7 +14,7 @@ namespace fluxkv::command {
 namespace {
 
 // All that are set must hold.
-struct Filter {
+struct KillFilter {
   std::optional<std::string_view> address;
   std::optional<std::string_view> local_address;
   std::optional<ClientType> type;
@@ -24,7 +24,7 @@ struct Filter {
 };
 
 // One option with its value; false after answering an error.
-bool ReadOption(Context& c, size_t at, Filter* filter) {
+bool ReadOption(Context& c, size_t at, KillFilter* filter) {
   std::string_view name = c.args[at];
   std::string_view value = c.args[at + 1];
   if (EqualsIgnoreCase(name, "id")) {
@@ -68,7 +68,8 @@ bool ReadOption(Context& c, size_t at, Filter* filter) {
   return true;
 }
 
-bool Matches(const Filter& filter, const ClientInfo& client, const ClientInfo& me, int64_t now_ms) {
+bool MatchesKill(const KillFilter& filter, const ClientInfo& client, const ClientInfo& me,
+                 int64_t now_ms) {
   if (filter.address && client.address != *filter.address) return false;
   if (filter.local_address && client.local_address != *filter.local_address) return false;
   if (filter.type && TypeOf(client) != *filter.type) return false;
@@ -81,11 +82,11 @@ bool Matches(const Filter& filter, const ClientInfo& client, const ClientInfo& m
 
 // Another client runs no command that begins after its flag is set; its connection goes when its
 // loop looks at its mailbox. This one goes after its reply.
-size_t Kill(Context& c, const Filter& filter) {
+size_t Kill(Context& c, const KillFilter& filter) {
   size_t killed = 0;
   int64_t now_ms = c.services.clock.now_ms();
   for (const auto& client : c.services.clients.All()) {
-    if (!Matches(filter, *client, *c.session.info, now_ms)) continue;
+    if (!MatchesKill(filter, *client, *c.session.info, now_ms)) continue;
     if (client->id == c.session.info->id) {
       c.session.close_after_reply = true;
     } else {
@@ -101,7 +102,7 @@ size_t Kill(Context& c, const Filter& filter) {
 }  // namespace
 
 void ClientKill(Context& c) {
-  Filter filter;
+  KillFilter filter;
   if (c.args.size() == 3) {  // CLIENT KILL address
     filter.address = c.args[2];
     filter.skip_me = false;

@@ -5,13 +5,12 @@
 #include <utility>
 
 #include "base/parse.h"
+#include "base/relaxed.h"
 #include "command/open_transaction.h"
 #include "command/table.h"
 
 namespace fluxkv::command {
 namespace {
-
-constexpr auto kRelaxed = std::memory_order_relaxed;
 
 template <class T>
 std::string Figure(const std::atomic<T>& value) {

@@ -15,7 +15,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr std::string_view kHelp[] = {
+constexpr std::string_view kCommandHelp[] = {
     "(no subcommand)",
     "    What is known of all commands.",
     "COUNT",
@@ -33,7 +33,7 @@ constexpr std::string_view kHelp[] = {
 };
 
 void CommandHelp(Context& c) {
-  ReplyHelp(c, kHelp);
+  ReplyHelp(c, kCommandHelp);
 }
 
 void CommandAll(Context& c) {
@@ -71,10 +71,10 @@ void CommandDocs(Context& c) {
 }
 
 // Whether a command is listed; empty when all are.
-using Filter = std::function<bool(const Command&)>;
+using ListFilter = std::function<bool(const Command&)>;
 
 // False after answering an error.
-bool ReadFilter(Context& c, Filter* filter) {
+bool ReadFilter(Context& c, ListFilter* filter) {
   if (c.args.size() == 2) return true;
   if (c.args.size() != 5 || !EqualsIgnoreCase(c.args[2], "filterby")) {
     c.reply.Error(errors::kSyntax);
@@ -101,7 +101,7 @@ bool ReadFilter(Context& c, Filter* filter) {
 }
 
 void CommandList(Context& c) {
-  Filter filter;
+  ListFilter filter;
   if (!ReadFilter(c, &filter)) return;
   size_t count = 0;
   size_t mark = c.reply.BeginDeferred();
@@ -183,9 +183,9 @@ void CommandGetKeysAndFlags(Context& c) {
   ReplyKeys(c, /*with_flags=*/true);
 }
 
-constexpr Command Subcommand(std::string_view name, int arity, std::string_view since,
-                             std::string_view complexity, std::string_view summary,
-                             Handler handler) {
+constexpr Command CommandSubcommand(std::string_view name, int arity, std::string_view since,
+                                    std::string_view complexity, std::string_view summary,
+                                    Handler handler) {
   return {.name = name,
           .arity = arity,
           .flags = kLoading | kStale,
@@ -202,20 +202,25 @@ constexpr std::string_view kPerName = "O(N) where N is the number of commands to
 constexpr std::string_view kPerArgument = "O(N) where N is the number of arguments of the command";
 constexpr std::string_view kPerCommand = "O(N) where N is the number of commands of the server";
 
-constexpr Command kSubcommands[] = {
-    Subcommand("count", 2, "2.8.13", "O(1)", "Returns the number of commands.", &CommandCount),
-    Subcommand("docs", -2, "7.0.0", kPerName, "Returns documentation of commands.", &CommandDocs),
-    Subcommand("getkeys", -3, "2.8.13", kPerArgument, "Returns the keys of a whole command.",
-               &CommandGetKeys),
-    Subcommand("getkeysandflags", -3, "7.0.0", kPerArgument,
-               "Returns the keys of a whole command and how they are used.",
-               &CommandGetKeysAndFlags),
-    Subcommand("help", 2, "5.0.0", "O(1)", "Returns a text about the subcommands.", &CommandHelp),
-    Subcommand("info", -2, "2.8.13", kPerName, "Returns what is known of commands.", &CommandInfo),
-    Subcommand("list", -2, "7.0.0", kPerCommand, "Returns the names of commands.", &CommandList),
+constexpr Command kCommandSubcommands[] = {
+    CommandSubcommand("count", 2, "2.8.13", "O(1)", "Returns the number of commands.",
+                      &CommandCount),
+    CommandSubcommand("docs", -2, "7.0.0", kPerName, "Returns documentation of commands.",
+                      &CommandDocs),
+    CommandSubcommand("getkeys", -3, "2.8.13", kPerArgument, "Returns the keys of a whole command.",
+                      &CommandGetKeys),
+    CommandSubcommand("getkeysandflags", -3, "7.0.0", kPerArgument,
+                      "Returns the keys of a whole command and how they are used.",
+                      &CommandGetKeysAndFlags),
+    CommandSubcommand("help", 2, "5.0.0", "O(1)", "Returns a text about the subcommands.",
+                      &CommandHelp),
+    CommandSubcommand("info", -2, "2.8.13", kPerName, "Returns what is known of commands.",
+                      &CommandInfo),
+    CommandSubcommand("list", -2, "7.0.0", kPerCommand, "Returns the names of commands.",
+                      &CommandList),
 };
 
-constexpr Command kRows[] = {
+constexpr Command kCommandRows[] = {
     {.name = "command",
      .arity = -1,
      .flags = kLoading | kStale,
@@ -225,13 +230,13 @@ constexpr Command kRows[] = {
      .complexity = kPerCommand,
      .summary = "Returns what is known of all commands.",
      .handler = &CommandAll,
-     .subcommands = kSubcommands},
+     .subcommands = kCommandSubcommands},
 };
 
 }  // namespace
 
 std::span<const Command> CommandCommands() {
-  return kRows;
+  return kCommandRows;
 }
 
 }  // namespace fluxkv::command

@@ -10,7 +10,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr std::string_view kHelp[] = {
+constexpr std::string_view kConfigHelp[] = {
     "GET <pattern>",
     "    Options whose name matches <pattern>, with their values.",
     "SET <directive> <value>",
@@ -26,7 +26,7 @@ constexpr std::string_view kHelp[] = {
 };
 
 void ConfigHelp(Context& c) {
-  ReplyHelp(c, kHelp);
+  ReplyHelp(c, kConfigHelp);
 }
 
 void ConfigGet(Context& c) {
@@ -71,11 +71,11 @@ void ConfigReload(Context& c) {
   c.reply.Ok();
 }
 
-constexpr uint32_t kUsual = kAdmin | kNoScript | kLoading | kStale | kAfterCommit;
+constexpr uint32_t kUsualConfigFlags = kAdmin | kNoScript | kLoading | kStale | kAfterCommit;
 
-constexpr Command Subcommand(std::string_view name, int arity, uint32_t flags,
-                             std::string_view since, std::string_view complexity,
-                             std::string_view summary, Handler handler) {
+constexpr Command ConfigSubcommand(std::string_view name, int arity, uint32_t flags,
+                                   std::string_view since, std::string_view complexity,
+                                   std::string_view summary, Handler handler) {
   return {.name = name,
           .arity = arity,
           .flags = flags,
@@ -89,34 +89,36 @@ constexpr Command Subcommand(std::string_view name, int arity, uint32_t flags,
 
 constexpr std::string_view kPerParameter = "O(N) where N is the number of options given";
 
-constexpr Command kSubcommands[] = {
-    Subcommand("get", -3, kUsual, "2.0.0", kPerParameter, "Returns values of options.", &ConfigGet),
-    Subcommand("help", 2, kLoading | kStale, "5.0.0", "O(1)",
-               "Returns a text about the subcommands.", &ConfigHelp),
-    Subcommand("reload", 2, kUsual, "7.2.0", "O(N) where N is the size of the files",
-               "Reads the configuration files again.", &ConfigReload),
-    Subcommand("resetstat", 2, kUsual, "2.0.0", "O(1)", "Resets the server's counters.",
-               &ConfigResetStat),
-    Subcommand("rewrite", 2, kUsual, "2.8.0", "O(1)", "Keeps changed options for the next start.",
-               &ConfigRewrite),
-    Subcommand("set", -4, kUsual, "2.0.0", kPerParameter, "Changes options while running.",
-               &ConfigSet),
+constexpr Command kConfigSubcommands[] = {
+    ConfigSubcommand("get", -3, kUsualConfigFlags, "2.0.0", kPerParameter,
+                     "Returns values of options.", &ConfigGet),
+    ConfigSubcommand("help", 2, kLoading | kStale, "5.0.0", "O(1)",
+                     "Returns a text about the subcommands.", &ConfigHelp),
+    ConfigSubcommand("reload", 2, kUsualConfigFlags, "7.2.0",
+                     "O(N) where N is the size of the files",
+                     "Reads the configuration files again.", &ConfigReload),
+    ConfigSubcommand("resetstat", 2, kUsualConfigFlags, "2.0.0", "O(1)",
+                     "Resets the server's counters.", &ConfigResetStat),
+    ConfigSubcommand("rewrite", 2, kUsualConfigFlags, "2.8.0", "O(1)",
+                     "Keeps changed options for the next start.", &ConfigRewrite),
+    ConfigSubcommand("set", -4, kUsualConfigFlags, "2.0.0", kPerParameter,
+                     "Changes options while running.", &ConfigSet),
 };
 
-constexpr Command kRows[] = {
+constexpr Command kConfigRows[] = {
     {.name = "config",
      .arity = -2,
      .group = Group::kServer,
      .since = "2.0.0",
      .complexity = "Depends on the subcommand.",
      .summary = "Container of the commands about the configuration.",
-     .subcommands = kSubcommands},
+     .subcommands = kConfigSubcommands},
 };
 
 }  // namespace
 
 std::span<const Command> ConfigCommands() {
-  return kRows;
+  return kConfigRows;
 }
 
 }  // namespace fluxkv::command

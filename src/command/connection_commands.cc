@@ -194,7 +194,7 @@ void Select(Context& c) {
 
 constexpr uint32_t kAlways = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy;
 
-constexpr Command kRows[] = {
+constexpr Command kConnectionRows[] = {
     {.name = "auth",
      .arity = -2,
      .flags = kAlways | kAfterCommit,
@@ -274,7 +274,7 @@ std::optional<uint32_t> SelectedBy(std::span<const std::string_view> arguments,
 }
 
 std::span<const Command> ConnectionCommands() {
-  return kRows;
+  return kConnectionRows;
 }
 
 }  // namespace fluxkv::command

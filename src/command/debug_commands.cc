@@ -16,7 +16,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr std::string_view kHelp[] = {
+constexpr std::string_view kDebugHelp[] = {
     "CHANGE-REPL-ID",
     "    Accepted; there is no replication.",
     "DICT-RESIZING <0|1>",
@@ -59,7 +59,7 @@ constexpr std::string_view kHelp[] = {
 };
 
 void Help(Context& c) {
-  ReplyHelp(c, kHelp);
+  ReplyHelp(c, kDebugHelp);
 }
 
 void Accept(Context& c) {
@@ -148,7 +148,7 @@ struct Subcommand {
 
 constexpr size_t kAnyNumber = ~size_t{0};
 
-constexpr Subcommand kSubcommands[] = {
+constexpr Subcommand kDebugSubcommands[] = {
     {"change-repl-id", 2, 2, &Accept},
     {"dict-resizing", 3, 3, &Accept},
     {"digest", 2, 2, &DebugDigest},
@@ -191,7 +191,7 @@ void Debug(Context& c) {
         "configuration file, and then restart the server.");
   if (c.services.persistence.loading()) return c.reply.Error(errors::kLoading);
   size_t count = c.args.size();
-  for (const Subcommand& subcommand : kSubcommands) {
+  for (const Subcommand& subcommand : kDebugSubcommands) {
     if (!EqualsIgnoreCase(subcommand.name, c.args[1])) continue;
     if (count < subcommand.arguments_min || count > subcommand.arguments_max) break;
     return subcommand.handler(c);
@@ -209,7 +209,7 @@ bool FindKeys(std::span<const std::string_view> arguments, uint32_t selected_db,
   return true;
 }
 
-constexpr Command kRows[] = {
+constexpr Command kDebugRows[] = {
     {.name = "debug",
      .arity = -2,
      .flags = kAdmin | kNoScript | kLoading | kStale | kNotInTransaction,
@@ -225,7 +225,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> DebugCommands() {
-  return kRows;
+  return kDebugRows;
 }
 
 }  // namespace fluxkv::command

@@ -53,7 +53,7 @@ class Digest {
   std::array<uint32_t, 5> words_{};
 };
 
-constexpr int kLruClockBits = 24;
+constexpr int kObjectLruBits = 24;
 // Of DUMP's payload: the type before the value; version and checksum behind it.
 constexpr size_t kDumpFrameBytes = 1 + 2 + 8;
 
@@ -64,7 +64,7 @@ void DebugObject(Context& c) {
   const engine::Version* version = c.txn.Peek(c.db(), key);
   if (version == nullptr) return c.reply.Error(errors::kNoSuchKey);
   int64_t idle_s = static_cast<int64_t>(c.txn.IdleSeconds(c.db(), key).value_or(0));
-  int64_t clock = (c.txn.now_ms() / 1000 - idle_s) & ((int64_t{1} << kLruClockBits) - 1);
+  int64_t clock = (c.txn.now_ms() / 1000 - idle_s) & ((int64_t{1} << kObjectLruBits) - 1);
   char text[256];
   std::snprintf(text, sizeof text,
                 "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%lld "
@@ -152,7 +152,7 @@ void DebugPopulate(Context& c) {
       if (size > 0) value.resize(static_cast<size_t>(size), '\0');
       txn.Put(c.db(), key, types::NewString(value, engine::kNoExpiry));
     }
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
     c.txn.DependOn(txn.depends_on());
     handle->Breathe(1);
   }

@@ -30,7 +30,7 @@ void Array(Context& c) {
   for (int i = 0; i < 3; ++i) c.reply.Integer(i);
 }
 
-void Set(Context& c) {
+void SetReply(Context& c) {
   c.reply.SetHeader(3);
   for (int i = 0; i < 3; ++i) c.reply.Integer(i);
 }
@@ -75,21 +75,21 @@ void Verbatim(Context& c) {
   c.reply.Verbatim("This is a verbatim\nstring", "txt");
 }
 
-struct Type {
+struct ProtocolType {
   std::string_view name;
   Handler write;
 };
 
-constexpr Type kTypes[] = {{"string", &String},    {"integer", &Integer},   {"double", &Double},
-                           {"bignum", &BigNumber}, {"null", &Null},         {"array", &Array},
-                           {"set", &Set},          {"map", &Map},           {"attrib", &Attribute},
-                           {"push", &Push},        {"verbatim", &Verbatim}, {"true", &True},
-                           {"false", &False}};
+constexpr ProtocolType kTypes[] = {
+    {"string", &String},    {"integer", &Integer}, {"double", &Double},     {"bignum", &BigNumber},
+    {"null", &Null},        {"array", &Array},     {"set", &SetReply},      {"map", &Map},
+    {"attrib", &Attribute}, {"push", &Push},       {"verbatim", &Verbatim}, {"true", &True},
+    {"false", &False}};
 
 }  // namespace
 
 void DebugProtocol(Context& c) {
-  for (const Type& type : kTypes) {
+  for (const ProtocolType& type : kTypes) {
     if (EqualsIgnoreCase(type.name, c.args[2])) return type.write(c);
   }
   c.reply.Error(

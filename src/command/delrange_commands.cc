@@ -28,7 +28,7 @@ namespace {
 
 // Readers of a database look through all that are under way in it; the next ones wait.
 constexpr size_t kUnderWayMost = 64;
-constexpr int64_t kLookEveryMs = 1;
+constexpr int64_t kDeletedLookEveryMs = 1;
 constexpr std::string_view kTooLarge =
     "ERR so many keys take more than transactions.max_bytes in one transaction: "
     "delete them outside of MULTI";
@@ -57,7 +57,7 @@ class ParkedDelete final : public Parked {
   }
 
   bool Step(Context& c) override {
-    look_at_ms_ = c.services.clock.now_ms() + kLookEveryMs;
+    look_at_ms_ = c.services.clock.now_ms() + kDeletedLookEveryMs;
     if (deleted_ == nullptr) return TryAgain(c);
     if (!deleted_->settled()) return false;
     c.txn.DependOn(deleted_->stamp());
@@ -82,7 +82,7 @@ class ParkedDelete final : public Parked {
       return false;
     c.txn.BeginExclusive();
     const bool answered = Delete(c);
-    CHECK(c.txn.Commit());
+    ASSERT(c.txn.Commit());
     return answered;
   }
 
@@ -204,16 +204,16 @@ void Delprefix(Context& c) {
   Delete(c, engine::KeyInterval::OfPrefix(c.args[1]));
 }
 
-constexpr std::string_view kCost =
+constexpr std::string_view kDelrangeCost =
     "O(log(N)+M) where N is the number of keys and M the number of keys deleted";
 
-constexpr Command kRows[] = {
+constexpr Command kDelrangeRows[] = {
     {.name = "delrange",
      .arity = 3,
      .flags = kWrite,
      .group = Group::kGeneric,
      .acl = kAclKeyspace | kAclDangerous,
-     .complexity = kCost,
+     .complexity = kDelrangeCost,
      .summary = "Deletes the keys between two bounds, all at one moment.",
      .scope = Scope::kRange,
      .handler = &Delrange},
@@ -222,7 +222,7 @@ constexpr Command kRows[] = {
      .flags = kWrite,
      .group = Group::kGeneric,
      .acl = kAclKeyspace | kAclDangerous,
-     .complexity = kCost,
+     .complexity = kDelrangeCost,
      .summary = "Deletes the keys that begin so, all at one moment.",
      .scope = Scope::kRange,
      .handler = &Delprefix},
@@ -231,7 +231,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> DelrangeCommands() {
-  return kRows;
+  return kDelrangeRows;
 }
 
 }  // namespace fluxkv::command

@@ -276,7 +276,7 @@ void Dispatcher::Execute(Context& context) {
     case Scope::kRange:
       txn.BeginExclusive();
       context.command->handler(context);
-      CHECK(txn.Commit());
+      ASSERT(txn.Commit());
       break;
   }
   SendEvents(services_, loop_);
@@ -298,7 +298,7 @@ void Dispatcher::ExecuteRead(Context& context) {
     txn.BeginRead();
     context.command->handler(context);
     if (txn.Validate()) [[likely]] {
-      CHECK(txn.Commit());
+      ASSERT(txn.Commit());
       return;
     }
     txn.Rollback();
@@ -314,7 +314,7 @@ void Dispatcher::ExecuteWrite(Context& context) {
   AppendLatchKeys(*context.command, context.args, context.session.db, &loop_.latch_keys);
   loop_.txn.BeginLatched(loop_.latch_keys);
   context.command->handler(context);
-  CHECK(loop_.txn.Commit());
+  ASSERT(loop_.txn.Commit());
 }
 
 void Dispatcher::ExecuteAtSnapshot(Context& context) {
@@ -323,7 +323,7 @@ void Dispatcher::ExecuteAtSnapshot(Context& context) {
   // With as many snapshots open as there may be, the command still has its moment: alone.
   if (!txn.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true)) txn.BeginExclusive();
   context.command->handler(context);
-  CHECK(txn.Commit());
+  ASSERT(txn.Commit());
 }
 
 void Dispatcher::ExecuteInTransaction(Context& context) {

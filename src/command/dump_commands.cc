@@ -117,7 +117,7 @@ void Restore(Context& c) {
   c.reply.Ok();
 }
 
-constexpr Command kRows[] = {
+constexpr Command kDumpRows[] = {
     {.name = "dump",
      .arity = 2,
      .flags = kReadonly,
@@ -145,7 +145,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> DumpCommands() {
-  return kRows;
+  return kDumpRows;
 }
 
 }  // namespace fluxkv::command

@@ -119,7 +119,7 @@ void QueueRunner::Run() {
   Mode mode = Plan();
   txn_.set_quiet(session_.no_touch);
   if (mode != Mode::kSnapshot || !CommitAtSnapshot()) {
-    CHECK(Begin(mode == Mode::kSnapshot ? Mode::kExclusive : mode));
+    ASSERT(Begin(mode == Mode::kSnapshot ? Mode::kExclusive : mode));
     if (WatchedChanged()) {
       txn_.DependOn(context_.services.database.store().stamp.load());  // somebody's up to here
       txn_.Rollback();
@@ -128,7 +128,7 @@ void QueueRunner::Run() {
     }
     if (!hold_back_) context_.reply.ArrayHeader(queue_.size());
     RunAll();
-    CHECK(txn_.Commit());
+    ASSERT(txn_.Commit());
   }
   ReleaseWatches(session_, context_.services.database);
   Answer();
@@ -180,7 +180,7 @@ void QueueRunner::RunOne(size_t index, resp::Output& output) {
   uint64_t begin = loop_.stopwatch.Read();
   queued.command->handler(context);
   uint64_t ns = loop_.stopwatch.Nanoseconds(loop_.stopwatch.Read() - begin);
-  CHECK(context.parked == nullptr);
+  ASSERT(context.parked == nullptr);
   ran_[index] = {session_.db, ns, std::string(reply.error_code()),
                  std::exchange(loop_.redacted, {})};
 }

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/clock.h"
 #include "base/parse.h"
 #include "command/arguments.h"
 #include "command/context.h"
@@ -12,8 +13,6 @@
 
 namespace fluxkv::command {
 namespace {
-
-constexpr int64_t kMsPerSecond = 1000;
 
 struct Conditions {
   bool if_none = false;     // NX
@@ -139,7 +138,7 @@ void Persist(Context& c) {
   c.reply.Integer(1);
 }
 
-constexpr Command kRows[] = {
+constexpr Command kExpireRows[] = {
     {.name = "expire",
      .arity = -3,
      .flags = kWrite | kFast,
@@ -233,7 +232,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> ExpireCommands() {
-  return kRows;
+  return kExpireRows;
 }
 
 }  // namespace fluxkv::command

@@ -10,10 +10,6 @@ void AddWithHuman(std::string_view name, uint64_t bytes, InfoText* info) {
   info->Add(std::string(name) + "_human", HumanBytes(bytes));
 }
 
-int64_t Difference(uint64_t a, uint64_t b) {
-  return static_cast<int64_t>(a) - static_cast<int64_t>(b);
-}
-
 // What scripts and functions would take.
 void AddScriptMemory(InfoText* info) {
   AddWithHuman("used_memory_lua", 0, info);

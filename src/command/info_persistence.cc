@@ -1,14 +1,13 @@
 // Section persistence of INFO: Redis's fields, then our own.
 #include <algorithm>
 
+#include "base/clock.h"
 #include "command/info.h"
 #include "command/server_totals.h"
 #include "engine/store.h"
 
 namespace fluxkv::command {
 namespace {
-
-constexpr int64_t kMsPerSecond = 1000;
 
 std::string_view OkOrErr(bool good) {
   return good ? "ok" : "err";

@@ -41,7 +41,7 @@ void Type(Context& c) {
   c.reply.SimpleString(version == nullptr ? "none" : types::TypeName(version->type()));
 }
 
-constexpr Command kRows[] = {
+constexpr Command kKeyRows[] = {
     {.name = "del",
      .arity = -2,
      .flags = kWrite,
@@ -98,7 +98,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> KeyCommands() {
-  return kRows;
+  return kKeyRows;
 }
 
 }  // namespace fluxkv::command

@@ -56,7 +56,7 @@ void SwapDb(Context& c) {
   c.reply.Ok();
 }
 
-constexpr Command kRows[] = {
+constexpr Command kKeyspaceRows[] = {
     {.name = "flushdb",
      .arity = -1,
      .flags = kWrite,
@@ -93,7 +93,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> KeyspaceCommands() {
-  return kRows;
+  return kKeyspaceRows;
 }
 
 }  // namespace fluxkv::command

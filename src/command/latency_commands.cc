@@ -13,7 +13,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr std::string_view kHelp[] = {
+constexpr std::string_view kLatencyHelp[] = {
     "DOCTOR",
     "    What was slow, in sentences, with advice.",
     "GRAPH <event>",
@@ -75,7 +75,7 @@ size_t WriteHistograms(Context& c, const Command& command) {
 }  // namespace
 
 void LatencyHelp(Context& c) {
-  ReplyHelp(c, kHelp);
+  ReplyHelp(c, kLatencyHelp);
 }
 
 void LatencyHistogram(Context& c) {

@@ -23,7 +23,7 @@ struct LcsOptions {
   int64_t match_length_min = 0;
 };
 
-bool ReadOptions(Context& c, LcsOptions* o) {
+bool ReadLcsOptions(Context& c, LcsOptions* o) {
   for (size_t i = 3; i < c.args.size(); ++i) {
     if (EqualsIgnoreCase(c.args[i], "idx")) {
       o->indexes = true;
@@ -95,7 +95,7 @@ void Lcs(Context& c) {
   LcsOptions o;
   types::StringView a(first);
   types::StringView b(second);
-  if (!ReadOptions(c, &o) || !CheckSizes(c, a.size(), b.size())) return;
+  if (!ReadLcsOptions(c, &o) || !CheckSizes(c, a.size(), b.size())) return;
   if (o.length) return c.reply.Integer(types::ComputeLcsLength(a.bytes(), b.bytes()));
   std::optional<types::LcsResult> result = types::ComputeLcs(a.bytes(), b.bytes());
   if (!result) {
@@ -105,7 +105,7 @@ void Lcs(Context& c) {
   c.reply.Bulk(result->text);
 }
 
-constexpr Command kRows[] = {
+constexpr Command kLcsRows[] = {
     {.name = "lcs",
      .arity = -3,
      .flags = kReadonly,
@@ -122,7 +122,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> LcsCommands() {
-  return kRows;
+  return kLcsRows;
 }
 
 }  // namespace fluxkv::command

@@ -13,7 +13,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr std::string_view kHelp[] = {
+constexpr std::string_view kMemoryHelp[] = {
     "DOCTOR",
     "    What is remarkable about the memory in use, in sentences.",
     "MALLOC-STATS",
@@ -48,10 +48,6 @@ class StatsMap {
   size_t pairs_ = 0;
 };
 
-int64_t Difference(uint64_t a, uint64_t b) {
-  return static_cast<int64_t>(a) - static_cast<int64_t>(b);
-}
-
 uint64_t AllKeys(const Services& services) {
   uint64_t keys = 0;
   for (uint32_t db = 0; db < services.database.databases(); ++db)
@@ -67,7 +63,7 @@ void AddRatio(std::string_view part, uint64_t a, uint64_t b, StatsMap* map) {
 }  // namespace
 
 void MemoryHelp(Context& c) {
-  ReplyHelp(c, kHelp);
+  ReplyHelp(c, kMemoryHelp);
 }
 
 void MemoryUsage(Context& c) {

@@ -9,7 +9,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr std::string_view kHelp[] = {
+constexpr std::string_view kMonitoringHelp[] = {
     "GET [<count>]",
     "    The newest <count> entries (default: 10, -1: all). Each is an array of",
     "    id, time, microseconds, arguments, address and name of the client.",
@@ -20,7 +20,7 @@ constexpr std::string_view kHelp[] = {
 };
 
 void SlowLogHelp(Context& c) {
-  ReplyHelp(c, kHelp);
+  ReplyHelp(c, kMonitoringHelp);
 }
 
 void SlowLogGet(Context& c) {
@@ -55,9 +55,10 @@ void SlowLogReset(Context& c) {
   c.reply.Ok();
 }
 
-constexpr Command Subcommand(std::string_view parent, std::string_view name, int arity,
-                             uint32_t flags, std::string_view since, std::string_view summary,
-                             Handler handler, std::string_view complexity = "O(1)") {
+constexpr Command MonitoringSubcommand(std::string_view parent, std::string_view name, int arity,
+                                       uint32_t flags, std::string_view since,
+                                       std::string_view summary, Handler handler,
+                                       std::string_view complexity = "O(1)") {
   return {.name = name,
           .arity = arity,
           .flags = flags,
@@ -70,58 +71,68 @@ constexpr Command Subcommand(std::string_view parent, std::string_view name, int
 }
 
 constexpr uint32_t kHelpFlags = kLoading | kStale;
-constexpr std::string_view kHelpSummary = "Returns a text about the subcommands.";
+constexpr std::string_view kMonitoringHelpSummary = "Returns a text about the subcommands.";
 
 constexpr uint32_t kSlowLogFlags = kAdmin | kLoading | kStale;
 constexpr Command kSlowLogSubcommands[] = {
-    Subcommand("slowlog", "get", -2, kSlowLogFlags, "2.2.12", "Returns entries of the slow log.",
-               &SlowLogGet, "O(N) where N is the number of entries returned"),
-    Subcommand("slowlog", "help", 2, kHelpFlags, "6.2.0", kHelpSummary, &SlowLogHelp),
-    Subcommand("slowlog", "len", 2, kSlowLogFlags, "2.2.12",
-               "Returns the number of entries of the slow log.", &SlowLogLen),
-    Subcommand("slowlog", "reset", 2, kSlowLogFlags, "2.2.12", "Forgets all entries.",
-               &SlowLogReset, "O(N) where N is the number of entries"),
+    MonitoringSubcommand("slowlog", "get", -2, kSlowLogFlags, "2.2.12",
+                         "Returns entries of the slow log.", &SlowLogGet,
+                         "O(N) where N is the number of entries returned"),
+    MonitoringSubcommand("slowlog", "help", 2, kHelpFlags, "6.2.0", kMonitoringHelpSummary,
+                         &SlowLogHelp),
+    MonitoringSubcommand("slowlog", "len", 2, kSlowLogFlags, "2.2.12",
+                         "Returns the number of entries of the slow log.", &SlowLogLen),
+    MonitoringSubcommand("slowlog", "reset", 2, kSlowLogFlags, "2.2.12", "Forgets all entries.",
+                         &SlowLogReset, "O(N) where N is the number of entries"),
 };
 
 constexpr uint32_t kLatencyFlags = kAdmin | kNoScript | kLoading | kStale;
 constexpr Command kLatencySubcommands[] = {
-    Subcommand("latency", "doctor", 2, kLatencyFlags, "2.8.13", "Returns a report on slow events.",
-               &LatencyDoctor),
-    Subcommand("latency", "graph", 3, kLatencyFlags, "2.8.13", "Returns a drawing of an event.",
-               &LatencyGraphCommand),
-    Subcommand("latency", "help", 2, kHelpFlags, "2.8.13", kHelpSummary, &LatencyHelp),
-    Subcommand("latency", "histogram", -2, kLatencyFlags, "7.0.0",
-               "Returns how long commands took.", &LatencyHistogram,
-               "O(N) where N is the number of commands returned"),
-    Subcommand("latency", "history", 3, kLatencyFlags, "2.8.13", "Returns when an event was slow.",
-               &LatencyHistory),
-    Subcommand("latency", "latest", 2, kLatencyFlags, "2.8.13",
-               "Returns the last time of every event.", &LatencyLatest),
-    Subcommand("latency", "reset", -2, kLatencyFlags, "2.8.13", "Forgets events.", &LatencyReset),
+    MonitoringSubcommand("latency", "doctor", 2, kLatencyFlags, "2.8.13",
+                         "Returns a report on slow events.", &LatencyDoctor),
+    MonitoringSubcommand("latency", "graph", 3, kLatencyFlags, "2.8.13",
+                         "Returns a drawing of an event.", &LatencyGraphCommand),
+    MonitoringSubcommand("latency", "help", 2, kHelpFlags, "2.8.13", kMonitoringHelpSummary,
+                         &LatencyHelp),
+    MonitoringSubcommand("latency", "histogram", -2, kLatencyFlags, "7.0.0",
+                         "Returns how long commands took.", &LatencyHistogram,
+                         "O(N) where N is the number of commands returned"),
+    MonitoringSubcommand("latency", "history", 3, kLatencyFlags, "2.8.13",
+                         "Returns when an event was slow.", &LatencyHistory),
+    MonitoringSubcommand("latency", "latest", 2, kLatencyFlags, "2.8.13",
+                         "Returns the last time of every event.", &LatencyLatest),
+    MonitoringSubcommand("latency", "reset", -2, kLatencyFlags, "2.8.13", "Forgets events.",
+                         &LatencyReset),
 };
 
 constexpr Command MemoryUsageRow() {
-  Command row = Subcommand("memory", "usage", -3, kReadonly, "4.0.0",
-                           "Returns the memory that a key and its value take.", &MemoryUsage,
-                           "O(N) where N is the number of samples");
+  Command row = MonitoringSubcommand("memory", "usage", -3, kReadonly, "4.0.0",
+                                     "Returns the memory that a key and its value take.",
+                                     &MemoryUsage, "O(N) where N is the number of samples");
   row.keys = {2, 2, 1};
   row.scope = Scope::kRead;
   return row;
 }
 
 constexpr Command kMemorySubcommands[] = {
-    Subcommand("memory", "doctor", 2, 0, "4.0.0", "Returns a report on memory.", &MemoryDoctor),
-    Subcommand("memory", "help", 2, kHelpFlags, "4.0.0", kHelpSummary, &MemoryHelp),
-    Subcommand("memory", "malloc-stats", 2, 0, "4.0.0", "Returns the allocator's own report.",
-               &MemoryMallocStats, "Depends on how much memory is allocated, could be slow"),
-    Subcommand("memory", "purge", 2, 0, "4.0.0", "Gives unused memory back to the system.",
-               &MemoryPurge, "Depends on how much memory is allocated, could be slow"),
-    Subcommand("memory", "stats", 2, 0, "4.0.0", "Returns figures about memory.", &MemoryStats),
+    MonitoringSubcommand("memory", "doctor", 2, 0, "4.0.0", "Returns a report on memory.",
+                         &MemoryDoctor),
+    MonitoringSubcommand("memory", "help", 2, kHelpFlags, "4.0.0", kMonitoringHelpSummary,
+                         &MemoryHelp),
+    MonitoringSubcommand("memory", "malloc-stats", 2, 0, "4.0.0",
+                         "Returns the allocator's own report.", &MemoryMallocStats,
+                         "Depends on how much memory is allocated, could be slow"),
+    MonitoringSubcommand("memory", "purge", 2, 0, "4.0.0",
+                         "Gives unused memory back to the system.", &MemoryPurge,
+                         "Depends on how much memory is allocated, could be slow"),
+    MonitoringSubcommand("memory", "stats", 2, 0, "4.0.0", "Returns figures about memory.",
+                         &MemoryStats),
     MemoryUsageRow(),
 };
 
-constexpr Command Container(std::string_view name, std::string_view since, std::string_view summary,
-                            std::span<const Command> subcommands) {
+constexpr Command MonitoringContainer(std::string_view name, std::string_view since,
+                                      std::string_view summary,
+                                      std::span<const Command> subcommands) {
   return {.name = name,
           .arity = -2,
           .group = Group::kServer,
@@ -131,17 +142,19 @@ constexpr Command Container(std::string_view name, std::string_view since, std::
           .subcommands = subcommands};
 }
 
-constexpr Command kRows[] = {
-    Container("slowlog", "2.2.12", "Container of the commands about slow commands.",
-              kSlowLogSubcommands),
-    Container("latency", "2.8.13", "Container of the commands about latency.", kLatencySubcommands),
-    Container("memory", "4.0.0", "Container of the commands about memory.", kMemorySubcommands),
+constexpr Command kMonitoringRows[] = {
+    MonitoringContainer("slowlog", "2.2.12", "Container of the commands about slow commands.",
+                        kSlowLogSubcommands),
+    MonitoringContainer("latency", "2.8.13", "Container of the commands about latency.",
+                        kLatencySubcommands),
+    MonitoringContainer("memory", "4.0.0", "Container of the commands about memory.",
+                        kMemorySubcommands),
 };
 
 }  // namespace
 
 std::span<const Command> MonitoringCommands() {
-  return kRows;
+  return kMonitoringRows;
 }
 
 }  // namespace fluxkv::command

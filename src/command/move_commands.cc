@@ -145,7 +145,7 @@ void Copy(Context& c) {
   c.reply.Integer(1);
 }
 
-constexpr Command kRows[] = {
+constexpr Command kMoveRows[] = {
     {.name = "copy",
      .arity = -3,
      .flags = kWrite | kDenyOom,
@@ -191,7 +191,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> MoveCommands() {
-  return kRows;
+  return kMoveRows;
 }
 
 }  // namespace fluxkv::command

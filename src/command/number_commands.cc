@@ -78,7 +78,7 @@ void Incrbyfloat(Context& c) {
   c.reply.Bulk(text);
 }
 
-constexpr Command kRows[] = {
+constexpr Command kNumberRows[] = {
     {.name = "decr",
      .arity = 2,
      .flags = kWrite | kDenyOom | kFast,
@@ -130,7 +130,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> NumberCommands() {
-  return kRows;
+  return kNumberRows;
 }
 
 }  // namespace fluxkv::command

@@ -78,7 +78,7 @@ void ObjectHelp(Context& c) {
   ReplyHelp(c, kLines);
 }
 
-constexpr Command kSubcommands[] = {
+constexpr Command kObjectSubcommands[] = {
     {.name = "encoding",
      .arity = 3,
      .flags = kReadonly,
@@ -135,20 +135,20 @@ constexpr Command kSubcommands[] = {
      .parent = "object"},
 };
 
-constexpr Command kRows[] = {
+constexpr Command kObjectRows[] = {
     {.name = "object",
      .arity = -2,
      .group = Group::kGeneric,
      .since = "2.2.3",
      .complexity = "Depends on the subcommand.",
      .summary = "Looks at the inside of values.",
-     .subcommands = kSubcommands},
+     .subcommands = kObjectSubcommands},
 };
 
 }  // namespace
 
 std::span<const Command> ObjectCommands() {
-  return kRows;
+  return kObjectRows;
 }
 
 }  // namespace fluxkv::command

@@ -36,12 +36,12 @@ void PubSub::Unsubscribe(ChannelKind kind, const std::string& channel, uint64_t 
   std::lock_guard lock(mutex_);
   Table& table = TableOf(kind);
   auto row = table.find(channel);
-  CHECK(row != table.end());
+  ASSERT(row != table.end());
   std::vector<Subscriber>& subscribers = row->second;
   auto at = std::find_if(subscribers.begin(), subscribers.end(), [&](const Subscriber& s) {
     return s.client_id == client_id && s.loop == loop;
   });
-  CHECK(at != subscribers.end());
+  ASSERT(at != subscribers.end());
   subscribers.erase(at);
   if (kind == ChannelKind::kPattern) patterns_copy_.reset();
   if (subscribers.empty()) table.erase(row);

@@ -7,28 +7,29 @@ namespace fluxkv::command {
 namespace {
 
 // One kind of subscription: where the session keeps it and what its confirmations are called.
-struct Kind {
+struct Subscribing {
   ChannelKind channel_kind;
   std::unordered_set<std::string> Session::*names;
   std::string_view subscribed;
   std::string_view unsubscribed;
 };
 
-constexpr Kind kChannels = {ChannelKind::kChannel, &Session::channels, "subscribe", "unsubscribe"};
-constexpr Kind kPatterns = {ChannelKind::kPattern, &Session::patterns, "psubscribe",
-                            "punsubscribe"};
-constexpr Kind kShards = {ChannelKind::kShard, &Session::shard_channels, "ssubscribe",
-                          "sunsubscribe"};
+constexpr Subscribing kChannels = {ChannelKind::kChannel, &Session::channels, "subscribe",
+                                   "unsubscribe"};
+constexpr Subscribing kPatterns = {ChannelKind::kPattern, &Session::patterns, "psubscribe",
+                                   "punsubscribe"};
+constexpr Subscribing kShards = {ChannelKind::kShard, &Session::shard_channels, "ssubscribe",
+                                 "sunsubscribe"};
 
 // Channels and patterns are counted together, shard channels by themselves.
-int64_t CountShown(const Session& session, const Kind& kind) {
+int64_t CountShown(const Session& session, const Subscribing& kind) {
   size_t count = kind.channel_kind == ChannelKind::kShard
                      ? session.shard_channels.size()
                      : session.channels.size() + session.patterns.size();
   return static_cast<int64_t>(count);
 }
 
-void Confirm(Context& c, const Kind& kind, std::string_view what, const std::string* name) {
+void Confirm(Context& c, const Subscribing& kind, std::string_view what, const std::string* name) {
   c.reply.PushHeader(3);
   c.reply.Bulk(what);
   if (name != nullptr) {
@@ -39,7 +40,7 @@ void Confirm(Context& c, const Kind& kind, std::string_view what, const std::str
   c.reply.Integer(CountShown(c.session, kind));
 }
 
-void SubscribeTo(Context& c, const Kind& kind) {
+void SubscribeTo(Context& c, const Subscribing& kind) {
   for (std::string_view argument : c.args.subspan(1)) {
     std::string name(argument);
     if ((c.session.*kind.names).insert(name).second) {
@@ -51,7 +52,7 @@ void SubscribeTo(Context& c, const Kind& kind) {
   ShowSubscriptions(c.session);
 }
 
-void UnsubscribeFrom(Context& c, const Kind& kind) {
+void UnsubscribeFrom(Context& c, const Subscribing& kind) {
   std::unordered_set<std::string>& own = c.session.*kind.names;
   std::vector<std::string> names(c.args.begin() + 1, c.args.end());
   bool all = names.empty();
@@ -142,7 +143,7 @@ void PubSubNumPat(Context& c) {
   c.reply.Integer(static_cast<int64_t>(c.services.pubsub.PatternCount()));
 }
 
-constexpr std::string_view kHelp[] = {
+constexpr std::string_view kPubsubHelp[] = {
     "CHANNELS [<pattern>]",
     "    Return the currently active channels matching a <pattern> (default: '*').",
     "NUMPAT",
@@ -157,7 +158,7 @@ constexpr std::string_view kHelp[] = {
 };
 
 void PubSubHelp(Context& c) {
-  ReplyHelp(c, kHelp);
+  ReplyHelp(c, kPubsubHelp);
 }
 
 constexpr uint32_t kAskFlags = kPubSub | kLoading | kStale;
@@ -225,7 +226,7 @@ constexpr uint32_t kSubscribeFlags =
 constexpr uint32_t kPublishFlags =
     kPubSub | kLoading | kStale | kFast | kMayReplicate | kAfterCommit;
 
-constexpr Command kRows[] = {
+constexpr Command kPubsubRows[] = {
     {.name = "subscribe",
      .arity = -2,
      .flags = kSubscribeFlags,
@@ -309,7 +310,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> PubSubCommands() {
-  return kRows;
+  return kPubsubRows;
 }
 
 }  // namespace fluxkv::command

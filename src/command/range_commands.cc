@@ -144,16 +144,16 @@ void Countrange(Context& c) {
   RunWalk(c, std::make_unique<CountWalk>(c.db(), std::move(*interval)));
 }
 
-constexpr std::string_view kCost =
+constexpr std::string_view kRangeCost =
     "O(log(N)+M) where N is the number of keys and M the number of keys in the range or returned";
 
-constexpr Command kRows[] = {
+constexpr Command kRangeRows[] = {
     {.name = "range",
      .arity = -3,
      .flags = kReadonly,
      .group = Group::kGeneric,
      .acl = kAclKeyspace,
-     .complexity = kCost,
+     .complexity = kRangeCost,
      .summary = "Returns the keys between two bounds in order, or their values, of one moment.",
      .scope = Scope::kSnapshot,
      .handler = &Range},
@@ -162,7 +162,7 @@ constexpr Command kRows[] = {
      .flags = kReadonly,
      .group = Group::kGeneric,
      .acl = kAclKeyspace,
-     .complexity = kCost,
+     .complexity = kRangeCost,
      .summary = "Returns the keys that begin so in order, or their values, of one moment.",
      .scope = Scope::kSnapshot,
      .handler = &Prefix},
@@ -171,7 +171,7 @@ constexpr Command kRows[] = {
      .flags = kReadonly,
      .group = Group::kGeneric,
      .acl = kAclKeyspace,
-     .complexity = kCost,
+     .complexity = kRangeCost,
      .summary = "Counts the keys between two bounds, of one moment.",
      .scope = Scope::kSnapshot,
      .handler = &Countrange},
@@ -180,7 +180,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> RangeCommands() {
-  return kRows;
+  return kRangeRows;
 }
 
 }  // namespace fluxkv::command

@@ -146,7 +146,7 @@ void Dbsize(Context& c) {
   c.reply.Integer(static_cast<int64_t>(keys));
 }
 
-constexpr Command kRows[] = {
+constexpr Command kScanRows[] = {
     {.name = "dbsize",
      .arity = 1,
      .flags = kReadonly | kFast,
@@ -187,7 +187,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> ScanCommands() {
-  return kRows;
+  return kScanRows;
 }
 
 }  // namespace fluxkv::command

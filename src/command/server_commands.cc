@@ -141,7 +141,7 @@ void Wait(Context& c) {
                                                           : c.services.clock.now_ms() + timeout_ms);
 }
 
-constexpr Command kRows[] = {
+constexpr Command kServerRows[] = {
     {.name = "info",
      .arity = -1,
      .flags = kLoading | kStale,
@@ -206,7 +206,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> ServerCommands() {
-  return kRows;
+  return kServerRows;
 }
 
 }  // namespace fluxkv::command

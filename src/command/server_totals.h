@@ -80,6 +80,7 @@ bool PurgeAllocator();
 // The allocator's own report; empty if it has none.
 std::string AllocatorReport();
 
+int64_t Difference(uint64_t a, uint64_t b);
 // a / b, and 0 when b is 0.
 double Ratio(uint64_t a, uint64_t b);
 // "1.50M" as Redis writes sizes.

@@ -73,7 +73,7 @@ bool TakePair(std::string_view word, size_t value, Grammar grammar, Options* o) 
   return true;
 }
 
-bool ReadOptions(Context& c, size_t first, Grammar grammar, Options* o) {
+bool ReadSetOptions(Context& c, size_t first, Grammar grammar, Options* o) {
   for (size_t i = first; i < c.args.size(); ++i) {
     if (TakeWord(c.args[i], grammar, o)) continue;
     if (i + 1 < c.args.size() && TakePair(c.args[i], i + 1, grammar, o)) {
@@ -134,7 +134,7 @@ void StoreWithDeadline(Context& c, const engine::Key& key, const engine::Version
 void SetWithOptions(Context& c) {
   Options o;
   int64_t deadline_ms = engine::kNoExpiry;
-  if (!ReadOptions(c, 3, Grammar::kSet, &o)) return;
+  if (!ReadSetOptions(c, 3, Grammar::kSet, &o)) return;
   if (o.sets_deadline() && !ReadDeadlineOption(c, o, &deadline_ms)) return;
 
   engine::Key key = c.Key(1);
@@ -218,7 +218,7 @@ void Getdel(Context& c) {
 
 void Getex(Context& c) {
   Options o;
-  if (!ReadOptions(c, 2, Grammar::kGetEx, &o)) return;
+  if (!ReadSetOptions(c, 2, Grammar::kGetEx, &o)) return;
   engine::Key key = c.Key(1);
   const engine::Version* old = c.Lookup(key);
   // As in Redis the time is judged only for a key that is there.
@@ -248,7 +248,7 @@ void Delifeq(Context& c) {
   c.reply.Integer(equal ? 1 : 0);
 }
 
-constexpr Command kRows[] = {
+constexpr Command kSetRows[] = {
     {.name = "delifeq",
      .arity = 3,
      .flags = kWrite | kFast,
@@ -332,7 +332,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> SetCommands() {
-  return kRows;
+  return kSetRows;
 }
 
 }  // namespace fluxkv::command

@@ -126,7 +126,7 @@ void Msetnx(Context& c) {
   c.reply.Integer(1);
 }
 
-constexpr Command kRows[] = {
+constexpr Command kStringRows[] = {
     {.name = "append",
      .arity = 3,
      .flags = kWrite | kDenyOom | kFast,
@@ -227,7 +227,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> StringCommands() {
-  return kRows;
+  return kStringRows;
 }
 
 }  // namespace fluxkv::command

@@ -20,22 +20,22 @@ uint64_t LowerWord(uint64_t word) {
 }
 
 template <class T>
-uint64_t Load(const char* bytes) {
+uint64_t LoadBytes(const char* bytes) {
   T word;
   std::memcpy(&word, bytes, sizeof(word));
   return word;
 }
 
 void CheckRow(const Command& row) {
-  CHECK(!row.name.empty());
-  CHECK(row.name == ToLower(row.name));
-  CHECK(row.arity != 0);
-  CHECK(row.handler != nullptr || !row.subcommands.empty());
-  CHECK(row.keys.first >= 0 && (row.keys.first == 0 || row.keys.step > 0));
-  CHECK(row.keys.last < 0 || row.keys.last >= row.keys.first);
+  ASSERT(!row.name.empty());
+  ASSERT(row.name == ToLower(row.name));
+  ASSERT(row.arity != 0);
+  ASSERT(row.handler != nullptr || !row.subcommands.empty());
+  ASSERT(row.keys.first >= 0 && (row.keys.first == 0 || row.keys.step > 0));
+  ASSERT(row.keys.last < 0 || row.keys.last >= row.keys.first);
   bool keyed = row.scope == Scope::kRead || row.scope == Scope::kWrite;
-  CHECK(!keyed || row.keys.first > 0 || row.find_keys != nullptr);
-  CHECK((row.flags & kAfterCommit) == 0 || row.scope == Scope::kNone);
+  ASSERT(!keyed || row.keys.first > 0 || row.find_keys != nullptr);
+  ASSERT((row.flags & kAfterCommit) == 0 || row.scope == Scope::kNone);
 }
 
 }  // namespace
@@ -46,12 +46,13 @@ CommandTable::Folded CommandTable::Fold(std::string_view name) {
   Folded folded{0, 0, n};
   // Loads that overlap: with the size they stand for exactly one name.
   if (n >= 8) {
-    folded.low = Load<uint64_t>(p);
-    folded.high = Load<uint64_t>(p + n - 8);
+    folded.low = LoadBytes<uint64_t>(p);
+    folded.high = LoadBytes<uint64_t>(p + n - 8);
   } else if (n >= 4) {
-    folded.low = Load<uint32_t>(p) | Load<uint32_t>(p + n - 4) << 32;
+    folded.low = LoadBytes<uint32_t>(p) | LoadBytes<uint32_t>(p + n - 4) << 32;
   } else if (n > 0) {
-    folded.low = Load<uint8_t>(p) | Load<uint8_t>(p + n / 2) << 8 | Load<uint8_t>(p + n - 1) << 16;
+    folded.low = LoadBytes<uint8_t>(p) | LoadBytes<uint8_t>(p + n / 2) << 8 |
+                 LoadBytes<uint8_t>(p + n - 1) << 16;
   }
   folded.low = LowerWord(folded.low);
   folded.high = LowerWord(folded.high);
@@ -92,19 +93,19 @@ void CommandTable::AddTop(const Command& row) {
     auto& list = subcommands_.emplace_back(row.subcommands.begin(), row.subcommands.end());
     for (Command& subcommand : list) {
       CheckRow(subcommand);
-      CHECK(subcommand.handler != nullptr);
-      CHECK(subcommand.parent == row.name);
-      CHECK(std::count_if(list.begin(), list.end(), [&](const Command& other) {
-              return other.name == subcommand.name;
-            }) == 1);
+      ASSERT(subcommand.handler != nullptr);
+      ASSERT(subcommand.parent == row.name);
+      ASSERT(std::count_if(list.begin(), list.end(), [&](const Command& other) {
+               return other.name == subcommand.name;
+             }) == 1);
       Number(subcommand);
     }
     own.subcommands = list;
   }
-  CHECK(own.name.size() <= kNameBytesMax);
-  CHECK(Find(own.name) == nullptr);
+  ASSERT(own.name.size() <= kNameBytesMax);
+  ASSERT(Find(own.name) == nullptr);
   rows_.push_back(&own);
-  CHECK(rows_.size() <= kSlots / 4);
+  ASSERT(rows_.size() <= kSlots / 4);
   Folded name = Fold(own.name);
   size_t at = HashOf(name);
   while (slots_[at].command != nullptr) at = (at + 1) % kSlots;

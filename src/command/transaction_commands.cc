@@ -50,7 +50,7 @@ void Unwatch(Context& c) {
 
 constexpr uint32_t kSessionFlags = kNoScript | kLoading | kStale | kAllowBusy | kFast;
 
-constexpr Command kRows[] = {
+constexpr Command kTransactionRows[] = {
     {.name = "multi",
      .arity = 1,
      .flags = kSessionFlags | kRunsInMulti | kNotInTransaction,
@@ -100,7 +100,7 @@ constexpr Command kRows[] = {
 }  // namespace
 
 std::span<const Command> TransactionCommands() {
-  return kRows;
+  return kTransactionRows;
 }
 
 }  // namespace fluxkv::command

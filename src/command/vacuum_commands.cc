@@ -9,7 +9,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr int64_t kLookEveryMs = 1;
+constexpr int64_t kVacuumLookEveryMs = 1;
 
 void Answer(Context& c, const engine::Vacuumed& vacuumed) {
   c.reply.MapHeader(4);
@@ -29,7 +29,7 @@ class ParkedVacuum final : public Parked {
   explicit ParkedVacuum(uint64_t ticket) : ticket_(ticket) {}
   bool Step(Context& c) override {
     engine::Vacuumed vacuumed;
-    look_at_ms_ = c.services.clock.now_ms() + kLookEveryMs;
+    look_at_ms_ = c.services.clock.now_ms() + kVacuumLookEveryMs;
     if (!c.services.database.VacuumEnded(ticket_, &vacuumed)) return false;
     Answer(c, vacuumed);
     return true;
@@ -46,7 +46,7 @@ void Vacuum(Context& c) {
   c.parked = std::make_unique<ParkedVacuum>(c.services.database.RequestVacuum());
 }
 
-constexpr Command kRows[] = {
+constexpr Command kVacuumRows[] = {
     {.name = "vacuum",
      .arity = 1,
      .flags = kAdmin | kNoScript | kNoAsyncLoading | kNoMulti,
@@ -102,7 +102,7 @@ void InfoVacuum(const Services& services, InfoText* info) {
 }
 
 std::span<const Command> VacuumCommands() {
-  return kRows;
+  return kVacuumRows;
 }
 
 }  // namespace fluxkv::command

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/parse.h"
 #include "command/arguments.h"
@@ -16,8 +17,6 @@
 
 namespace fluxkv::command {
 namespace {
-
-constexpr int64_t kMsPerSecond = 1000;
 
 resp::Pin PinBlob(engine::Blob* blob) {
   blob->AddReference();

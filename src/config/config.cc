@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/parse.h"
+#include "base/relaxed.h"
 #include "config/combination.h"
 #include "config/shown_text.h"
 
@@ -58,14 +59,13 @@ LinkedValues Config::LinkedNow() const {
 void Config::Store(size_t index, const Value& value) {
   const Option& option = AllOptions()[index];
   values_[index] = value;
-  constexpr auto kRelaxed = std::memory_order_relaxed;
   if (option.field != nullptr) (settings_.*option.field).store(value.number, kRelaxed);
   if (option.redis_name == "requirepass") {
     settings_.requirepass_set.store(value.text.empty() ? 0 : 1, kRelaxed);
   }
   if (option.type != Type::kOutputBufferLimits) return;
   auto limits = ParseBufferLimits(SplitWords(option, value.text), {});
-  CHECK(limits.ok());  // the text is canonical
+  ASSERT(limits.ok());  // the text is canonical
   for (size_t i = 0; i < kClientClasses; ++i) {
     settings_.output_buffer[i].hard_bytes.store(limits.value()[i].hard_bytes, kRelaxed);
     settings_.output_buffer[i].soft_bytes.store(limits.value()[i].soft_bytes, kRelaxed);
@@ -238,7 +238,7 @@ void Config::Lower(std::string_view name, int64_t number) {
   size_t index = OptionIndex(name);
   std::vector<std::string> words = {std::to_string(number)};
   auto value = ParseValue(AllOptions()[index], words, values_[index].text);
-  CHECK(value.ok());
+  ASSERT(value.ok());
   waiting_[index] = values_[index];
   Store(index, value.value());
 }

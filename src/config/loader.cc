@@ -150,7 +150,7 @@ class Loader {
     GivenValues given{};
     given[*linked] = &value;
     auto after = LinkedAfter(before, given);
-    CHECK(after.ok());  // one alone contradicts nothing
+    ASSERT(after.ok());  // one alone contradicts nothing
     for (size_t i = 0; i < kLinkedOptions; ++i) {
       loaded_.values[LinkedIndexes()[i]] = after.value()[i];
     }
@@ -167,7 +167,7 @@ class Loader {
     }
     Status status = CheckCombination(loaded_.values);
     if (status.ok()) return {};
-    CHECK(!last_combined_.empty());  // the defaults go together
+    ASSERT(!last_combined_.empty());  // the defaults go together
     return Status::Error(last_combined_ + ": " + status.message());
   }
 

@@ -21,7 +21,7 @@ struct Table {
 void AddName(Table* table, std::string_view name, NameKind kind, size_t index) {
   if (name.empty()) return;
   auto [it, inserted] = table->by_name.emplace(ToLower(name), table->names.size());
-  CHECK(inserted);  // two rows with one name
+  ASSERT(inserted);  // two rows with one name
   table->names.push_back({std::string(name), kind, index});
 }
 
@@ -81,7 +81,7 @@ const OptionName* FindOption(std::string_view name) {
 
 size_t OptionIndex(std::string_view name) {
   const OptionName* found = FindOption(name);
-  CHECK(found != nullptr);
+  ASSERT(found != nullptr);
   return found->index;
 }
 
@@ -98,7 +98,7 @@ std::string NearestOptionName(std::string_view name) {
       nearest_distance = distance;
     }
   }
-  CHECK(nearest != nullptr);
+  ASSERT(nearest != nullptr);
   return nearest->text;
 }
 

@@ -31,12 +31,12 @@ std::string BoundsError(const Option& option) {
          " inclusive";
 }
 
-struct Unit {
+struct TimeUnitName {
   std::string_view suffix;
   int64_t microseconds;
 };
-constexpr Unit kUnits[] = {{"us", 1},         {"ms", 1000},      {"s", 1000000},
-                           {"min", 60000000}, {"h", 3600000000}, {"d", 86400000000}};
+constexpr TimeUnitName kUnits[] = {{"us", 1},         {"ms", 1000},      {"s", 1000000},
+                                   {"min", 60000000}, {"h", 3600000000}, {"d", 86400000000}};
 
 // A time as people write it, in units of `base_us`; a plain number counts that unit. Nullopt if it
 // is none, too large, or not a whole number of units.
@@ -47,7 +47,7 @@ std::optional<int64_t> ParseTime(std::string_view text, int64_t base_us) {
   auto count = ParseInt64(text.substr(0, digits));
   if (!count) return std::nullopt;
   std::string suffix = ToLower(text.substr(digits));
-  for (const Unit& unit : kUnits) {
+  for (const TimeUnitName& unit : kUnits) {
     int64_t total = 0;
     if (unit.suffix != suffix) continue;
     if (__builtin_mul_overflow(*count, unit.microseconds, &total)) return std::nullopt;
@@ -205,7 +205,7 @@ bool ValidProcTitle(std::string_view text) {
   return true;
 }
 
-Result<Value> ParseText(const Option& option, const std::string& text) {
+Result<Value> ParseStored(const Option& option, const std::string& text) {
   std::string name(option.redis_name);
   bool path = text.find('/') != std::string::npos || text.find('\\') != std::string::npos;
   if (text.find('\0') != std::string::npos) {
@@ -292,7 +292,7 @@ Result<Value> ParseValue(const Option& option, std::span<const std::string> word
     case Type::kEnum:
       return ParseEnum(option, words[0]);
     case Type::kText:
-      return ParseText(option, words[0]);
+      return ParseStored(option, words[0]);
     case Type::kDirectory:
       return ParseDirectory(words[0]);
     case Type::kNotify:

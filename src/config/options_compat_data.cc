@@ -9,7 +9,7 @@ using namespace compat;
 
 constexpr std::string_view kSanitize[] = {"no", "yes", "clients"};
 
-constexpr Option kRows[] = {
+constexpr Option kDataRows[] = {
     Int("maxmemory-samples", 1, 64, "5"),
     Int("maxmemory-eviction-tenacity", 0, 100, "10"),
     Bool("activerehashing", true),
@@ -57,7 +57,7 @@ constexpr Option kRows[] = {
 }  // namespace
 
 std::span<const Option> CompatDataOptions() {
-  return kRows;
+  return kDataRows;
 }
 
 }  // namespace fluxkv::config

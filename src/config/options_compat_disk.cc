@@ -13,7 +13,7 @@ constexpr std::string_view kDisklessLoad[] = {"disabled", "on-empty-db", "swapdb
 constexpr std::string_view kPropagationError[] = {"ignore", "panic", "panic-on-replicas"};
 constexpr std::string_view kShutdown[] = {"default", "save", "nosave", "now", "force"};
 
-constexpr Option kRows[] = {
+constexpr Option kDiskRows[] = {
     // Saving.
     Text("dbfilename", "dump.rdb", kRuntime | kProtected, {}, Rule::kFileName),
     Bool("rdbcompression", true),
@@ -87,7 +87,7 @@ constexpr Option kRows[] = {
 }  // namespace
 
 std::span<const Option> CompatDiskOptions() {
-  return kRows;
+  return kDiskRows;
 }
 
 }  // namespace fluxkv::config

@@ -8,7 +8,7 @@ namespace {
 
 using namespace compat;
 
-constexpr std::string_view kPermission[] = {"no", "yes", "local"};
+constexpr std::string_view kModulePermission[] = {"no", "yes", "local"};
 constexpr std::string_view kOomScoreAdj[] = {"no", "yes", "relative", "absolute"};
 constexpr std::string_view kAclPubsub[] = {"allchannels", "resetchannels"};
 constexpr std::string_view kFacilities[] = {"user",   "local0", "local1", "local2", "local3",
@@ -17,7 +17,7 @@ constexpr std::string_view kEndpointType[] = {"ip", "hostname", "unknown-endpoin
 constexpr std::string_view kLogFormat[] = {"legacy", "logfmt"};
 constexpr std::string_view kLogTimestamp[] = {"legacy", "iso8601", "milliseconds"};
 
-constexpr Option kRows[] = {
+constexpr Option kSystemRows[] = {
     // The process.
     Int("io-threads", 1, 128, "1", 0),
     Int("events-per-io-thread", 0, kInt32Max, "2", kRuntime | kHidden),
@@ -41,7 +41,7 @@ constexpr Option kRows[] = {
     Text("locale-collate", ""),
     Text("availability-zone", ""),
     Bool("extended-redis-compatibility", false),
-    Enum("enable-module-command", kPermission, "no", 0),
+    Enum("enable-module-command", kModulePermission, "no", 0),
     Bool("hide-user-data-from-log", false),
     Enum("log-format", kLogFormat, "legacy"),
     Enum("log-timestamp-format", kLogTimestamp, "legacy"),
@@ -87,7 +87,7 @@ constexpr Option kRows[] = {
 }  // namespace
 
 std::span<const Option> CompatSystemOptions() {
-  return kRows;
+  return kSystemRows;
 }
 
 }  // namespace fluxkv::config

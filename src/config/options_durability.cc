@@ -9,7 +9,7 @@ constexpr std::string_view kModes[] = {"none", "relaxed", "full"};
 constexpr int64_t kKilobyte = 1 << 10;
 constexpr int64_t kGigabyte = 1 << 30;
 
-constexpr Option kRows[] = {
+constexpr Option kDurabilityRows[] = {
     {.name = "durability.mode",
      .short_name = "durability",
      .type = Type::kEnum,
@@ -88,7 +88,7 @@ constexpr Option kRows[] = {
 }  // namespace
 
 std::span<const Option> DurabilityOptions() {
-  return kRows;
+  return kDurabilityRows;
 }
 
 }  // namespace fluxkv::config

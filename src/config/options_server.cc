@@ -11,7 +11,7 @@ constexpr std::string_view kLogLevels[] = {"debug", "verbose", "notice", "warnin
 
 constexpr int64_t kMegabyte = 1 << 20;
 
-constexpr Option kRows[] = {
+constexpr Option kServerRows[] = {
     {.name = "server.bind",
      .redis_name = "bind",
      .type = Type::kAddresses,
@@ -171,7 +171,7 @@ constexpr Option kRows[] = {
 }  // namespace
 
 std::span<const Option> ServerOptions() {
-  return kRows;
+  return kServerRows;
 }
 
 }  // namespace fluxkv::config

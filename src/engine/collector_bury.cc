@@ -213,13 +213,13 @@ void Collector::FindCandidates(uint32_t db, const Node* item) {
   if (candidates_.size() > kBatch) {  // G6: the nearest ones
     const auto at = std::find_if(candidates_.begin(), candidates_.end(),
                                  [&](const Candidate& c) { return c.node == item; });
-    DCHECK(at != candidates_.end());
+    DEBUG_ASSERT(at != candidates_.end());
     const auto before = std::min<ptrdiff_t>(at - candidates_.begin(), kBatch / 2);
     const auto first = std::min(at - before, candidates_.end() - kBatch);
     candidates_.erase(first + kBatch, candidates_.end());
     candidates_.erase(candidates_.begin(), first);
   }
-  DCHECK(candidates_.size() <= kBatch);
+  DEBUG_ASSERT(candidates_.size() <= kBatch);
   latch_keys_.clear();
   for (Candidate& c : candidates_) {
     c.hash = HashBytes(c.node->key());

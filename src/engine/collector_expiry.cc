@@ -87,7 +87,7 @@ void Collector::ExpireBatch(std::span<const Deadlines::Entry> batch) {
       if (head == nullptr || !head->has_expiry()) {
         node->clear(Node::kFiled);
       } else if (head->ExpiredAt(txn_->now_ms())) {
-        CHECK(txn_->DeleteExpired(*db, Key(node->key(), e.hash)));
+        ASSERT(txn_->DeleteExpired(*db, Key(node->key(), e.hash)));
         node->clear(Node::kFiled);
         gone_.push_back({head->expiry_ms(), node});
       } else if (!PLANTED(FORGET_MOVED_DEADLINE)) {
@@ -97,7 +97,7 @@ void Collector::ExpireBatch(std::span<const Deadlines::Entry> batch) {
   }
   store_.expired_keys.fetch_add(gone_.size(), std::memory_order_relaxed);
   const int64_t kept = handle_->shared().versions_kept.load(std::memory_order_relaxed);
-  CHECK(txn_->Commit());
+  ASSERT(txn_->Commit());
   versions_freed_ +=
       gone_.size() -
       static_cast<size_t>(handle_->shared().versions_kept.load(std::memory_order_relaxed) - kept);

@@ -76,9 +76,9 @@ struct CommitLog::Cursor {
       at += text;
       left -= text;
       if (left == 0) return;
-      CHECK(has_blob);
+      ASSERT(has_blob);
       Blob* bytes = rest->blobs[blob++].blob;
-      CHECK(bytes->size() <= left);
+      ASSERT(bytes->size() <= left);
       out->append(bytes->bytes(), bytes->size());
       left -= bytes->size();
       bytes->Release();
@@ -154,7 +154,7 @@ Stamp CommitLog::Take(const Store& store, LogRecords* records) {
   for (;;) {
     auto first = std::min_element(cursors.begin(), cursors.end(), earlier);
     if (first == cursors.end() || first->next > complete) break;
-    DCHECK(first->next > records->last);  // D2
+    DEBUG_ASSERT(first->next > records->last);  // D2
     records->begins.push_back(records->bytes.size());
     records->last = first->next;
     first->Copy(&records->bytes);

@@ -103,7 +103,7 @@ void Deadlines::TakeDue(int64_t now_ms, size_t most, std::vector<Entry>* due) {
 }
 
 Deadlines::Arrays::iterator Deadlines::NextToSweep() {
-  DCHECK(sweeping());
+  DEBUG_ASSERT(sweeping());
   const Arrays::iterator at = sweep_++;
   if (at == arrays_.begin()) return at;
   const Arrays::iterator before = std::prev(at);
@@ -116,7 +116,7 @@ Deadlines::Arrays::iterator Deadlines::NextToSweep() {
 
 void Deadlines::Settle(Arrays::iterator at, size_t shown) {
   auto& entries = at->second.entries;
-  DCHECK(entries.size() <= shown);
+  DEBUG_ASSERT(entries.size() <= shown);
   size_ -= shown - entries.size();
   if (entries.empty()) return Erase(at);
   if (entries.capacity() > 2 * entries.size()) entries.shrink_to_fit();

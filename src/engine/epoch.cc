@@ -19,7 +19,7 @@ uint64_t Grace() {
 }  // namespace
 
 Epochs::~Epochs() {
-  for (const Slot& slot : slots_) CHECK(!slot.taken.load(std::memory_order_relaxed));
+  for (const Slot& slot : slots_) ASSERT(!slot.taken.load(std::memory_order_relaxed));
   for (const Retired& r : orphans_) r.free(r.object);
 }
 
@@ -32,7 +32,7 @@ size_t Epochs::TakeSlot() {
     }
     return i;
   }
-  CHECK(false && "more threads than limits::kThreadsMax");
+  ASSERT(false && "more threads than limits::kThreadsMax");
   return 0;
 }
 
@@ -49,7 +49,7 @@ bool Epochs::TryAdvance() {
 Reclaimer::Reclaimer(Epochs& epochs) : epochs_(epochs), slot_(epochs.TakeSlot()) {}
 
 Reclaimer::~Reclaimer() {
-  CHECK(!inside_);
+  ASSERT(!inside_);
   for (int i = 0; i < 4 && pending() > 0; ++i) Collect();
   {
     std::lock_guard lock(epochs_.orphans_mutex_);
@@ -59,7 +59,7 @@ Reclaimer::~Reclaimer() {
 }
 
 void Reclaimer::Enter() {
-  DCHECK(!inside_);
+  DEBUG_ASSERT(!inside_);
   inside_ = true;
   // seq_cst: what is loaded after this cannot be older than what was unlinked before another thread
   // saw us outside.
@@ -68,14 +68,14 @@ void Reclaimer::Enter() {
 }
 
 void Reclaimer::Leave() {
-  DCHECK(inside_);
+  DEBUG_ASSERT(inside_);
   inside_ = false;
   epochs_.slots_[slot_].epoch.store(Epochs::kOutside, std::memory_order_release);
   CollectSome();
 }
 
 void Reclaimer::Retire(void* object, size_t bytes, void (*free)(void*)) {
-  DCHECK(inside_);
+  DEBUG_ASSERT(inside_);
   retired_.push_back({object, free, epochs_.current(), bytes});
   ++retired_lately_;
   retired_bytes_.store(retired_bytes() + bytes, std::memory_order_relaxed);

@@ -93,7 +93,7 @@ bool Evictor::EvictOne(const Victim& victim) {
     txn_.Rollback();
     return false;
   }
-  CHECK(txn_.Commit());
+  ASSERT(txn_.Commit());
   store_.evicted_keys.fetch_add(1, std::memory_order_relaxed);
   if (store_.options.on_evicted) store_.options.on_evicted(*db, key.bytes, txn_.commit_stamp());
   return true;

@@ -29,7 +29,7 @@ Handle::Handle(Store& store, HandleShared& shared, size_t number)
       recorder_(store.eviction.clock(), MixHash(number, 1)) {}
 
 Handle::~Handle() {
-  CHECK(shared_.commit_floor.load() == HandleShared::kNotCommitting);
+  ASSERT(shared_.commit_floor.load() == HandleShared::kNotCommitting);
   store_.Detach(number_);
 }
 
@@ -47,14 +47,14 @@ void Handle::Leave() {
 }
 
 bool Handle::FreeSome() {
-  DCHECK(!inside());
+  DEBUG_ASSERT(!inside());
   reclaimer_.CollectSome();
   shared_.retired_bytes.store(reclaimer_.retired_bytes(), std::memory_order_relaxed);
   return reclaimer_.behind();
 }
 
 void Handle::AwaitFreePages() {
-  DCHECK(!inside());
+  DEBUG_ASSERT(!inside());
   FreePagesFigures pages = FreePagesNow();
   if (pages.waiting < kFreePagesMany) [[likely]]
     return;
@@ -107,7 +107,7 @@ void Handle::PrefetchVersion(const Node* node) {
 
 void Handle::PrefetchPlaces(uint32_t db, std::span<const std::string_view> keys,
                             std::span<const uint64_t> hashes) {
-  DCHECK(inside() && keys.size() == hashes.size() && keys.size() <= places_.size());
+  DEBUG_ASSERT(inside() && keys.size() == hashes.size() && keys.size() <= places_.size());
   std::copy(hashes.begin(), hashes.end(), place_hashes_.begin());
   place_next_ = 0;
   place_count_ = keys.size();

@@ -65,7 +65,7 @@ uint64_t HashIndex::Segment::HashBehind(size_t home) const {
 uint64_t HashIndex::Segment::HashFrom(uint64_t first, uint16_t tag) const {
   constexpr int kUntoldBits = kPlaceBits - kToldBits;
   constexpr uint64_t kUntoldMask = (uint64_t{1} << kUntoldBits) - 1;
-  DCHECK(homes >= kHomesThatTell);
+  DEBUG_ASSERT(homes >= kHomesThatTell);
   const uint64_t untold = tag >> (kTagBits - kUntoldBits);
   const uint64_t place = first + ((untold - first) & kUntoldMask);
   const uint64_t behind = tag & ((uint64_t{1} << (kTagBits - kUntoldBits)) - 1);
@@ -137,9 +137,9 @@ void HashIndex::Reserve(size_t entries) {
   while (depth < kReserveDepthMax && Spacious(entries >> depth) > EntriesMax(kSizeMax)) ++depth;
   Directory* old = directory_.load(std::memory_order_relaxed);
   if (depth <= old->depth) return;
-  CHECK(old->depth == 0);
+  ASSERT(old->depth == 0);
   Segment* only = old->segments[0].load(std::memory_order_relaxed).segment();
-  CHECK(only->entries == 0);
+  ASSERT(only->entries == 0);
   bytes_.fetch_sub(AllocatedBytes(only->bytes()), std::memory_order_relaxed);
   DeleteSegment(only);
   delete old;
@@ -207,7 +207,7 @@ void HashIndex::Remove(Node* node, uint64_t hash) {
         return;
       }
     }
-    CHECK(false && "the index does not hold the node");
+    ASSERT(false && "the index does not hold the node");
   }
 }
 
@@ -220,8 +220,8 @@ size_t HashIndex::SizeFor(size_t entries) {
 void HashIndex::Build(int depth, uint64_t prefix, size_t size, const HashedNodes& nodes,
                       std::vector<Segment*>* built) {
   // With a seeded hash this many keys with one prefix cannot come together by chance.
-  CHECK(depth <= kDepthMax);
-  DCHECK(nodes.Suffice(depth));
+  ASSERT(depth <= kDepthMax);
+  DEBUG_ASSERT(nodes.Suffice(depth));
   const int tag_bits = std::min(nodes.known_bits - depth - kToldBits, kTagBits);
   Segment* segment = NewSegment(depth, prefix, size, tag_bits);
   for (const HashedNode& n : nodes.all) {
@@ -282,8 +282,8 @@ HashIndex::HashedNodes HashIndex::NodesOf(Segment* segment) {
         strays.push_back(&n);  // `all` has its room already
       } else {
         n.hash = segment->HashFrom(first, bucket.tags[slot].load(std::memory_order_relaxed));
-        DCHECK(PLANTED(INDEX_FORGET_STRAYS) ||
-               (n.hash ^ HashBytes(n.node->key())) >> (64 - nodes.known_bits) == 0);
+        DEBUG_ASSERT(PLANTED(INDEX_FORGET_STRAYS) ||
+                     (n.hash ^ HashBytes(n.node->key())) >> (64 - nodes.known_bits) == 0);
       }
     }
   }

@@ -222,7 +222,7 @@ class HashIndex {
         : bits_(reinterpret_cast<uintptr_t>(segment) | segment->size |
                 static_cast<uint64_t>(kTagBits - segment->tag_bits) << kLostAt |
                 static_cast<uint64_t>(segment->depth) << kDepthAt) {
-      DCHECK(this->segment() == segment);
+      DEBUG_ASSERT(this->segment() == segment);
     }
     Segment* segment() const {
       return reinterpret_cast<Segment*>(bits_ & ((uint64_t{1} << kDepthAt) - 1) &

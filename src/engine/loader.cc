@@ -314,7 +314,7 @@ void Loader::Install(int64_t time_ms, Transaction* exclusive) {
     exclusive = &own;
   }
   exclusive->ReplaceDatabases(std::move(keyspaces));
-  CHECK(exclusive->Commit());
+  ASSERT(exclusive->Commit());
   // After it, so that old and new are never counted together.
   handle_.AddUsedBytes(bytes - garbage_bytes);
   handle_.AddGarbageBytes(garbage_bytes);

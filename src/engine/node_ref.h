@@ -14,7 +14,7 @@ class NodeRef {
  public:
   constexpr NodeRef() = default;
   explicit NodeRef(const Node* node) : bits_(BitsOf(node)) {
-    DCHECK(bits_ == 0 || AddressOf(bits_) == node);
+    DEBUG_ASSERT(bits_ == 0 || AddressOf(bits_) == node);
   }
 
   explicit operator bool() const { return bits_ != 0; }

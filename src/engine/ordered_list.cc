@@ -46,7 +46,7 @@ std::vector<Node*> OrderedList::TakeAll() {
 }
 
 OrderedList::Appender::Appender(OrderedList& list) : list_(list), block_(list.head_) {
-  CHECK(block_->size() == 0 && block_->tower->next(0).load() == nullptr);
+  ASSERT(block_->size() == 0 && block_->tower->next(0).load() == nullptr);
   last_.fill(block_->tower);
 }
 
@@ -105,7 +105,7 @@ uint32_t OrderedList::HeightFor(std::string_view low) {
 // ---- Heads
 
 uint32_t OrderedList::HeadOf(std::string_view key, size_t shared) {
-  DCHECK(shared <= key.size());
+  DEBUG_ASSERT(shared <= key.size());
   const std::string_view rest = key.substr(shared, sizeof(uint32_t));
   unsigned char bytes[sizeof(uint32_t)] = {};
   std::memcpy(bytes, rest.data(), rest.size());
@@ -182,7 +182,7 @@ void OrderedList::Sort(Block* block) {
     block->slots[--to].Set(late[i]);
   }
   block->sorted.store(static_cast<uint16_t>(count), std::memory_order_release);
-  DCHECK(IsSorted(*block));
+  DEBUG_ASSERT(IsSorted(*block));
 }
 
 bool OrderedList::IsSorted(const Block& block) {
@@ -237,7 +237,7 @@ void OrderedList::PrefetchEnd(const Block* block) {
 }
 
 void OrderedList::Prefetch(std::span<const std::string_view> keys, std::span<Place> places) const {
-  DCHECK(keys.size() <= kPrefetchMost && keys.size() == places.size());
+  DEBUG_ASSERT(keys.size() <= kPrefetchMost && keys.size() == places.size());
   const size_t count = keys.size();
   if (count <= 2 || !std::is_sorted(keys.begin(), keys.end(), BytesLess))
     return PrefetchEach(keys, places);
@@ -384,7 +384,7 @@ void OrderedList::SplitAndInsert(Block* block, Node* node) {
   std::lock_guard lock(structure_mutex_);
   std::array<Tower*, kHeightMax> before;
   Predecessors(right->tower->low(), &before);
-  DCHECK(before[0] == block->tower);
+  DEBUG_ASSERT(before[0] == block->tower);
   for (size_t level = 0; level < right->tower->height; ++level) {  // L5
     auto& link = before[level]->next(level);
     right->tower->next(level).store(link.load(std::memory_order_relaxed),
@@ -421,7 +421,7 @@ size_t OrderedList::TakeOut(Block* block, std::span<Node* const> nodes) {
       ++kept;
     }
   }
-  CHECK(taken > 0);  // else a node is not in the list, or they are not in order
+  ASSERT(taken > 0);  // else a node is not in the list, or they are not in order
   block->set_size(kept, sorted);
   return taken;
 }
@@ -450,7 +450,7 @@ void OrderedList::Unlink(Block* block, Reclaimer& reclaimer) {
     Predecessors(tower->low(), &before);
     for (size_t level = tower->height; level-- > 0;) {
       auto& link = before[level]->next(level);
-      DCHECK(link.load(std::memory_order_relaxed) == tower);
+      DEBUG_ASSERT(link.load(std::memory_order_relaxed) == tower);
       link.store(tower->next(level).load(std::memory_order_relaxed), std::memory_order_release);
     }
     bytes_.fetch_sub(BlockBytes(*block), std::memory_order_relaxed);

@@ -21,7 +21,7 @@ Store::Store(Options given, Clock& shared_clock)
 
 Store::~Store() {
   collector.reset();  // joins its thread, frees what waits in the inboxes
-  for (bool attached : attached_) CHECK(!attached);
+  for (bool attached : attached_) ASSERT(!attached);
   for (auto& root : roots) {
     for (RootVersion* version = root.load(); version != nullptr;) {
       RootVersion* older = version->older.load();
@@ -45,7 +45,7 @@ std::unique_ptr<Handle> Store::Attach() {
     }
     return std::unique_ptr<Handle>(new Handle(*this, *shared_[i].load(), i));
   }
-  CHECK(false && "more handles than limits::kThreadsMax");
+  ASSERT(false && "more handles than limits::kThreadsMax");
   return nullptr;
 }
 
@@ -55,7 +55,7 @@ void Store::Detach(size_t number) {
 }
 
 RootVersion* Store::Root(uint32_t db) const {
-  DCHECK(db < roots.size());
+  DEBUG_ASSERT(db < roots.size());
   Backoff backoff;
   for (;;) {
     RootVersion* root = roots[db].load(std::memory_order_acquire);
@@ -68,7 +68,7 @@ RootVersion* Store::RootAt(uint32_t db, Stamp snapshot) const {
   RootVersion* root = Root(db);
   while (root->stamp.load(std::memory_order_acquire) > snapshot) {
     root = root->older.load(std::memory_order_acquire);
-    CHECK(root != nullptr);  // a live snapshot keeps its roots
+    ASSERT(root != nullptr);  // a live snapshot keeps its roots
   }
   return root;
 }

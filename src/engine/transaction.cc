@@ -30,7 +30,7 @@ bool Transaction::Visible(const Version* version) const {
 // ---- Begin
 
 void Transaction::BeginRead() {
-  DCHECK(mode_ == Mode::kIdle);
+  DEBUG_ASSERT(mode_ == Mode::kIdle);
   mode_ = Mode::kRead;
   now_ms_ = store_.clock.now_ms();
   now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
@@ -39,7 +39,7 @@ void Transaction::BeginRead() {
 }
 
 bool Transaction::Validate() {
-  DCHECK(mode_ == Mode::kRead);
+  DEBUG_ASSERT(mode_ == Mode::kRead);
   // A keyspace that was swapped away while it was read may have answered for another database.
   if (reads_.size() == 1) return store_.Root(reads_[0].db) == reads_[0].root;
   for (const Read& read : reads_) {
@@ -110,7 +110,7 @@ void Transaction::PrefetchToWrite(std::span<const LatchKey> keys) {
 }
 
 void Transaction::BeginLatched(std::span<const LatchKey> keys) {
-  DCHECK(mode_ == Mode::kIdle && handle_.reclaimer().inside());
+  DEBUG_ASSERT(mode_ == Mode::kIdle && handle_.reclaimer().inside());
   if (keys.size() > 1) PrefetchToWrite(keys);
   mode_ = Mode::kLatched;
   latch_keys_.assign(keys.begin(), keys.end());
@@ -132,7 +132,7 @@ void Transaction::LatchStripes() {
 }
 
 void Transaction::BeginExclusive() {
-  DCHECK(mode_ == Mode::kIdle && handle_.reclaimer().inside());
+  DEBUG_ASSERT(mode_ == Mode::kIdle && handle_.reclaimer().inside());
   mode_ = Mode::kExclusive;
   for (size_t i = 0; i < LatchTable::kSize; ++i) stripes_.push_back(static_cast<uint16_t>(i));
   LatchStripes();
@@ -142,7 +142,7 @@ void Transaction::BeginExclusive() {
 }
 
 bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
-  DCHECK(mode_ == Mode::kIdle);
+  DEBUG_ASSERT(mode_ == Mode::kIdle);
   const auto kind = client_ == 0 ? SnapshotHolder::Kind::kInternal : SnapshotHolder::Kind::kClient;
   std::optional<size_t> slot =
       store_.snapshots.Take({.kind = kind, .client = client_}, store_.clock.now_ms());
@@ -173,7 +173,7 @@ bool Transaction::BeginSnapshot(Isolation isolation, bool read_only) {
 }
 
 bool Transaction::BeginCopy() {
-  DCHECK(mode_ == Mode::kIdle);
+  DEBUG_ASSERT(mode_ == Mode::kIdle);
   std::optional<size_t> slot = store_.snapshots.Take(
       {.kind = SnapshotHolder::Kind::kCopy, .client = 0}, store_.clock.now_ms());
   if (!slot) return false;
@@ -228,7 +228,7 @@ void Transaction::RemoveExpired() {
     BeginLatched({&latch, 1});
     const bool removed = DeleteExpired(m.db, Key(m.key, m.hash));
     if (removed) store_.expired_keys.fetch_add(1, std::memory_order_relaxed);
-    CHECK(Commit());
+    ASSERT(Commit());
     if (removed && store_.options.on_expired) store_.options.on_expired(m.db, m.key, commit_stamp_);
   }
   commit_stamp_ = stamp;
@@ -292,7 +292,7 @@ Keyspace* Transaction::KeyspaceOf(uint32_t db) {
 }
 
 const Version* Transaction::Find(uint32_t db, const Key& key, bool note_access) {
-  DCHECK(mode_ != Mode::kIdle);
+  DEBUG_ASSERT(mode_ != Mode::kIdle);
   Node* node = nullptr;
   const Version* version;
   if (mode_ == Mode::kRead) {
@@ -402,9 +402,9 @@ Transaction::Write& Transaction::AddWrite(Keyspace* keyspace, uint32_t db, const
 }
 
 void Transaction::Put(uint32_t db, const Key& key, VersionPtr value) {
-  DCHECK(mode_ == Mode::kLatched || mode_ == Mode::kExclusive ||
-         (mode_ == Mode::kSnapshot && !read_only_));
-  DCHECK(value != nullptr && key.bytes.size() <= limits::kKeyBytesMax);
+  DEBUG_ASSERT(mode_ == Mode::kLatched || mode_ == Mode::kExclusive ||
+               (mode_ == Mode::kSnapshot && !read_only_));
+  DEBUG_ASSERT(value != nullptr && key.bytes.size() <= limits::kKeyBytesMax);
   Write& write = AddWrite(KeyspaceOf(db), db, key);
   HoldInstead(write, value.get());
   write.value = std::move(value);
@@ -418,8 +418,8 @@ void Transaction::HoldInstead(const Write& write, const Version* value) {
 }
 
 bool Transaction::Delete(uint32_t db, const Key& key) {
-  DCHECK(mode_ == Mode::kLatched || mode_ == Mode::kExclusive ||
-         (mode_ == Mode::kSnapshot && !read_only_));
+  DEBUG_ASSERT(mode_ == Mode::kLatched || mode_ == Mode::kExclusive ||
+               (mode_ == Mode::kSnapshot && !read_only_));
   if (Peek(db, key) == nullptr) return false;
   Write& write = AddWrite(KeyspaceOf(db), db, key);
   HoldInstead(write, nullptr);
@@ -442,7 +442,7 @@ bool Transaction::DeleteExpired(uint32_t db, const Key& key) {
   Node* node = nullptr;
   const Version* version = Newest(*keyspace, key, &node);
   if (version == nullptr || version->is_tombstone() || !version->ExpiredAt(now_ms_)) return false;
-  DCHECK(write_index_.empty() && FindWrite(keyspace, key) == nullptr);
+  DEBUG_ASSERT(write_index_.empty() && FindWrite(keyspace, key) == nullptr);
   ++write_count_;
   writes_.push_back({.keyspace = keyspace,
                      .db = db,
@@ -454,7 +454,7 @@ bool Transaction::DeleteExpired(uint32_t db, const Key& key) {
 }
 
 bool Transaction::Evict(uint32_t db, const Key& key, const Victim& victim) {
-  DCHECK(mode_ == Mode::kLatched && writes_.empty());
+  DEBUG_ASSERT(mode_ == Mode::kLatched && writes_.empty());
   Keyspace* keyspace = KeyspaceOf(db);
   if (!keyspace->IsSpace(victim.entry.space())) return false;
   Node* node = nullptr;
@@ -473,19 +473,19 @@ const void* Transaction::AddressOf(uint32_t db, const Key& key) {
 
 void Transaction::SetIdleSeconds(uint32_t db, const Key& key, uint64_t seconds) {
   Write* own = FindWrite(KeyspaceOf(db), key);
-  DCHECK(own != nullptr);
+  DEBUG_ASSERT(own != nullptr);
   const uint32_t idle_s = static_cast<uint32_t>(std::min<uint64_t>(seconds, now_s_));
   own->access = store_.eviction.FieldOfIdle(idle_s, now_s_);
 }
 
 void Transaction::SetFrequency(uint32_t db, const Key& key, uint8_t frequency) {
   Write* own = FindWrite(KeyspaceOf(db), key);
-  DCHECK(own != nullptr);
+  DEBUG_ASSERT(own != nullptr);
   own->access = store_.eviction.FieldOfFrequency(frequency);
 }
 
 void Transaction::ClearDatabase(uint32_t db) {
-  DCHECK(mode_ == Mode::kExclusive);
+  DEBUG_ASSERT(mode_ == Mode::kExclusive);
   Keyspace* cleared = KeyspaceOf(db);
   ++write_count_;
   const auto of_it = [cleared](const Write& w) { return w.keyspace == cleared; };
@@ -506,8 +506,8 @@ void Transaction::ClearDatabase(uint32_t db) {
 }
 
 void Transaction::ReplaceDatabases(std::vector<std::unique_ptr<Keyspace>> loaded) {
-  DCHECK(mode_ == Mode::kExclusive && writes_.empty() && overlay_.empty() &&
-         loaded.size() == store_.roots.size());
+  DEBUG_ASSERT(mode_ == Mode::kExclusive && writes_.empty() && overlay_.empty() &&
+               loaded.size() == store_.roots.size());
   for (auto& keyspace : loaded) {
     overlay_.push_back(keyspace.get());
     fresh_.push_back(std::move(keyspace));
@@ -517,7 +517,7 @@ void Transaction::ReplaceDatabases(std::vector<std::unique_ptr<Keyspace>> loaded
 }
 
 void Transaction::SwapDatabases(uint32_t a, uint32_t b) {
-  DCHECK(mode_ == Mode::kExclusive);
+  DEBUG_ASSERT(mode_ == Mode::kExclusive);
   KeyspaceOf(a);
   KeyspaceOf(b);  // both count as used
   if (overlay_.empty()) {

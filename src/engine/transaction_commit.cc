@@ -25,7 +25,7 @@ std::string Quoted(std::string_view key) {
 }  // namespace
 
 bool Transaction::Commit() {
-  DCHECK(mode_ != Mode::kIdle);
+  DEBUG_ASSERT(mode_ != Mode::kIdle);
   bool committed = true;
   if (mode_ == Mode::kSnapshot && writes_.empty()) {
     commit_stamp_ = snapshot_;

@@ -15,8 +15,8 @@ namespace fluxkv::engine {
 std::shared_ptr<const RangeDelete> Transaction::DeleteRange(
     uint32_t db, KeyInterval interval, const std::function<void(std::string_view key)>& visit,
     size_t few) {
-  DCHECK(mode_ == Mode::kExclusive && writes_.empty() && overlay_.empty() &&
-         range_delete_ == nullptr && !interval.empty());
+  DEBUG_ASSERT(mode_ == Mode::kExclusive && writes_.empty() && overlay_.empty() &&
+               range_delete_ == nullptr && !interval.empty());
   Keyspace* keyspace = store_.Root(db)->keyspace;  // K1
   read_ranges_.push_back(KeyRange::Around(db, interval));
   size_t nodes = 0;
@@ -60,7 +60,7 @@ bool Transaction::Settle(uint32_t db, Keyspace* keyspace, Node* node, uint64_t h
   RangeDelete* end = deletes->EndOf(node->key(), old, kStampPending);
   if (end == nullptr) return false;
   const Stamp stamp = end->stamp();
-  DCHECK(stamp != kStampPending && old->stamp() < stamp);
+  DEBUG_ASSERT(stamp != kStampPending && old->stamp() < stamp);
   Write w{.keyspace = keyspace,
           .db = db,
           .hash = hash,

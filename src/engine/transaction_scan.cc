@@ -74,7 +74,7 @@ std::span<const uint32_t> Transaction::OwnWrites(const Keyspace* keyspace,
 
 bool Transaction::WalkInterval(uint32_t db, const KeyInterval& interval, Direction direction,
                                const Visit& visit, const PassOn& pass_on) {
-  DCHECK(mode_ == Mode::kExclusive || mode_ == Mode::kSnapshot);
+  DEBUG_ASSERT(mode_ == Mode::kExclusive || mode_ == Mode::kSnapshot);
   Keyspace* keyspace = KeyspaceOf(db);
   NoteRange(db, interval);
   size_t hidden = 0;
@@ -236,7 +236,7 @@ bool Transaction::ScanPrefixPage(uint32_t db, uint64_t cursor, size_t count,
 
 void Transaction::ScanPage(uint32_t db, uint64_t cursor, size_t count, std::string_view prefix,
                            std::vector<ScanEntry>* page, uint64_t* next) {
-  DCHECK(mode_ == Mode::kExclusive || mode_ == Mode::kSnapshot);
+  DEBUG_ASSERT(mode_ == Mode::kExclusive || mode_ == Mode::kSnapshot);
   count = std::min<size_t>(count, size_t{1} << 40);
   if (!prefix.empty() && ScanPrefixPage(db, cursor, count, prefix, page, next)) return;
   Keyspace* keyspace = KeyspaceOf(db);

@@ -61,7 +61,7 @@ Version* Version::Make(uint8_t type, uint8_t encoding, int64_t expiry_ms, size_t
 
 void Version::set_older(History* older) {
   const uint64_t word = word_.load(std::memory_order_relaxed);
-  DCHECK(HasPast(word) && older != nullptr);
+  DEBUG_ASSERT(HasPast(word) && older != nullptr);
   PastOf(word)->older.store(older, std::memory_order_release);
 }
 
@@ -72,13 +72,13 @@ Past* Version::TakePast() {
 }
 
 VersionPtr Version::New(uint8_t type, uint8_t encoding, int64_t expiry_ms, size_t size) {
-  CHECK(type != kTypeTombstone && size <= limits::kValueBytesMax);
+  ASSERT(type != kTypeTombstone && size <= limits::kValueBytesMax);
   Blob* blob = size >= kBlobBytesMin ? Blob::New(static_cast<uint32_t>(size)) : nullptr;
   return VersionPtr(Make(type, encoding, expiry_ms, size, blob));
 }
 
 VersionPtr Version::NewWithExpiry(const Version& from, int64_t expiry_ms) {
-  DCHECK(!from.is_tombstone());
+  DEBUG_ASSERT(!from.is_tombstone());
   if (Blob* blob = from.blob(); blob != nullptr) {
     blob->AddReference();
     return VersionPtr(Make(from.type(), from.encoding(), expiry_ms, from.size(), blob));

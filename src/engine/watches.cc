@@ -35,7 +35,7 @@ void Watches::Remove(WatchedKey* watched) {
   std::lock_guard lock(mutex_);
   auto [first, last] = watched_.equal_range(watched->hash);
   while (first != last && first->second.get() != watched) ++first;
-  CHECK(first != last);
+  ASSERT(first != last);
   watched_.erase(first);
   total_.fetch_sub(1, std::memory_order_seq_cst);
 }

@@ -48,9 +48,9 @@ class SignalsBlocked {
     sigfillset(&blocked);
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS})
       sigdelset(&blocked, fault);
-    CHECK(pthread_sigmask(SIG_BLOCK, &blocked, &before_) == 0);
+    ASSERT(pthread_sigmask(SIG_BLOCK, &blocked, &before_) == 0);
   }
-  ~SignalsBlocked() { CHECK(pthread_sigmask(SIG_SETMASK, &before_, nullptr) == 0); }
+  ~SignalsBlocked() { ASSERT(pthread_sigmask(SIG_SETMASK, &before_, nullptr) == 0); }
   SignalsBlocked(const SignalsBlocked&) = delete;
   SignalsBlocked& operator=(const SignalsBlocked&) = delete;
 

@@ -19,7 +19,7 @@ using library::TransactionState;
 
 namespace {
 
-Status MovedFrom() {
+Status MovedFromHandle() {
   return Status::Error(ErrorKind::kClosed, "the handle was moved from");
 }
 
@@ -45,48 +45,48 @@ Handle::~Handle() {
 }
 
 Result<std::optional<std::string>> Handle::Get(std::string_view key) {
-  return slot_ == nullptr ? MovedFrom() : library::Get(*slot_, key);
+  return slot_ == nullptr ? MovedFromHandle() : library::Get(*slot_, key);
 }
 
 Result<bool> Handle::Contains(std::string_view key) {
-  return slot_ == nullptr ? MovedFrom() : library::Contains(*slot_, key);
+  return slot_ == nullptr ? MovedFromHandle() : library::Contains(*slot_, key);
 }
 
 Status Handle::Insert(std::string_view key, std::string_view value, Ttl ttl) {
-  return slot_ == nullptr ? MovedFrom() : library::Insert(*slot_, key, value, ttl);
+  return slot_ == nullptr ? MovedFromHandle() : library::Insert(*slot_, key, value, ttl);
 }
 
 Result<std::optional<std::string>> Handle::Remove(std::string_view key) {
-  return slot_ == nullptr ? MovedFrom() : library::Remove(*slot_, key);
+  return slot_ == nullptr ? MovedFromHandle() : library::Remove(*slot_, key);
 }
 
 Cursor Handle::Scan(const Range& range) {
-  if (slot_ == nullptr) return Cursor(std::make_unique<CursorState>(MovedFrom()));
+  if (slot_ == nullptr) return Cursor(std::make_unique<CursorState>(MovedFromHandle()));
   return Cursor(CursorState::OfSlot(slot_, range));
 }
 
 Result<std::vector<Entry>> Handle::List(const Range& range) {
-  if (slot_ == nullptr) return MovedFrom();
+  if (slot_ == nullptr) return MovedFromHandle();
   return library::ListOf(*CursorState::OfSlot(slot_, range));
 }
 
 Result<std::vector<KeyMetadata>> Handle::Metadata(const Range& range) {
-  if (slot_ == nullptr) return MovedFrom();
+  if (slot_ == nullptr) return MovedFromHandle();
   return library::Metadata(slot_, range);
 }
 
 Result<Transaction> Handle::Begin() {
-  if (slot_ == nullptr) return MovedFrom();
+  if (slot_ == nullptr) return MovedFromHandle();
   return Opened(TransactionState::Begin(slot_));
 }
 
 Result<Transaction> Handle::Begin(Level level) {
-  if (slot_ == nullptr) return MovedFrom();
+  if (slot_ == nullptr) return MovedFromHandle();
   return Opened(TransactionState::Begin(slot_, level));
 }
 
 Result<uint64_t> Handle::Evict(uint64_t target_bytes, uint64_t keys_max) {
-  return slot_ == nullptr ? MovedFrom() : library::Evict(*slot_, target_bytes, keys_max);
+  return slot_ == nullptr ? MovedFromHandle() : library::Evict(*slot_, target_bytes, keys_max);
 }
 
 namespace internal {

@@ -50,7 +50,7 @@ Result<T> Read(Slot& slot, std::string_view key, Make make) {
       txn.BeginRead();
       value = make(txn.Get(use.core().db(), name));
       seen = txn.Validate();  // of one key it is, unless databases were swapped: not here
-      CHECK(txn.Commit());
+      ASSERT(txn.Commit());
     }
   }
   Status status = use.AwaitSafe(txn.depends_on());
@@ -89,7 +89,7 @@ Status Insert(Slot& slot, std::string_view key, std::string_view value, Ttl ttl)
     const engine::LatchKey latch{db, name.hash};
     txn.BeginLatched({&latch, 1});
     txn.Put(db, name, std::move(version));
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
   }
   return use.AwaitSafe(txn.commit_stamp());
 }
@@ -111,7 +111,7 @@ Result<std::optional<std::string>> Remove(Slot& slot, std::string_view key) {
     txn.BeginLatched({&latch, 1});
     before = BytesOf(txn.Peek(db, name));
     if (before.ok() && before->has_value()) txn.Delete(db, name);
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
   }
   status = use.AwaitSafe(txn.depends_on());
   if (!status.ok()) return status;

@@ -38,7 +38,7 @@ const Status& Cursor::status() const {
 // ---- Transaction
 
 namespace {
-Status MovedFrom() {
+Status MovedFromTransaction() {
   return Status::Error(ErrorKind::kClosed, "the transaction was moved from");
 }
 }  // namespace
@@ -58,34 +58,34 @@ Transaction::~Transaction() {
 }
 
 Result<std::optional<std::string>> Transaction::Get(std::string_view key) {
-  return state_ == nullptr ? MovedFrom() : state_->Get(key);
+  return state_ == nullptr ? MovedFromTransaction() : state_->Get(key);
 }
 
 Result<bool> Transaction::Contains(std::string_view key) {
-  return state_ == nullptr ? MovedFrom() : state_->Contains(key);
+  return state_ == nullptr ? MovedFromTransaction() : state_->Contains(key);
 }
 
 Status Transaction::Insert(std::string_view key, std::string_view value, Ttl ttl) {
-  return state_ == nullptr ? MovedFrom() : state_->Insert(key, value, ttl);
+  return state_ == nullptr ? MovedFromTransaction() : state_->Insert(key, value, ttl);
 }
 
 Result<std::optional<std::string>> Transaction::Remove(std::string_view key) {
-  return state_ == nullptr ? MovedFrom() : state_->Remove(key);
+  return state_ == nullptr ? MovedFromTransaction() : state_->Remove(key);
 }
 
 Cursor Transaction::Scan(const Range& range) {
-  if (state_ == nullptr) return Cursor(std::make_unique<CursorState>(MovedFrom()));
+  if (state_ == nullptr) return Cursor(std::make_unique<CursorState>(MovedFromTransaction()));
   return Cursor(std::make_unique<CursorState>(state_, range, /*owns_transaction=*/false));
 }
 
 Result<std::vector<Entry>> Transaction::List(const Range& range) {
-  if (state_ == nullptr) return MovedFrom();
+  if (state_ == nullptr) return MovedFromTransaction();
   CursorState cursor(state_, range, /*owns_transaction=*/false);
   return library::ListOf(cursor);
 }
 
 Status Transaction::Commit() {
-  return state_ == nullptr ? MovedFrom() : state_->Commit();
+  return state_ == nullptr ? MovedFromTransaction() : state_->Commit();
 }
 
 void Transaction::Rollback() {

@@ -146,11 +146,11 @@ LogThread::LogThread(engine::Store& store, LogWriter& writer, SegmentPool& pool,
     : store_(store), log_(store.log), writer_(writer), pool_(pool), logger_(log), policy_(policy) {}
 
 LogThread::~LogThread() {
-  CHECK(!running());
+  ASSERT(!running());
 }
 
 void LogThread::Start(Mode mode, Stamp after, bool hold) {
-  CHECK(!running() && mode != Mode::kNone && writer_.begun());
+  ASSERT(!running() && mode != Mode::kNone && writer_.begun());
   std::lock_guard lock(work_mutex_);
   mode_.store(mode);
   hold_.store(hold);
@@ -201,7 +201,7 @@ void LogThread::SetMode(Mode mode) {
 }
 
 void LogThread::ReleaseReplies() {
-  CHECK(!running());
+  ASSERT(!running());
   log_.SetFailure("");
   log_.SetSafe(engine::CommitLog::kEverything);
 }

@@ -61,7 +61,7 @@ uint64_t LogWriter::bytes_used() const {
 }
 
 void LogWriter::Adopt(LogEnd end) {
-  CHECK(tail_.empty() && current_ == nullptr);
+  ASSERT(tail_.empty() && current_ == nullptr);
   used_.assign(end.segments.begin(), end.segments.end());
   dirty_.clear();
   written_place_ = synced_place_ = at_ = end.place;
@@ -306,7 +306,7 @@ Status LogWriter::WritePending(int64_t time_ms) {
 }
 
 SyncJob LogWriter::BeginSync() {
-  DCHECK(!reopened_);
+  DEBUG_ASSERT(!reopened_);
   SyncJob job{std::move(dirty_), tail_number_ + pending_, written_place_};
   dirty_.clear();
   open_ = open_ && !all_written();  // what is in the job ends there

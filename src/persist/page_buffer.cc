@@ -12,7 +12,7 @@ PageBuffer::PageBuffer(size_t capacity) {
   capacity_ = (capacity + page - 1) / page * page;
   void* memory =
       ::mmap(nullptr, capacity_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  CHECK(memory != MAP_FAILED);
+  ASSERT(memory != MAP_FAILED);
   data_ = static_cast<char*>(memory);
 }
 

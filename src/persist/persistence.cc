@@ -24,7 +24,7 @@ constexpr int64_t kRetryFailedMs = 5000;  // before a snapshot that failed is tr
 
 uint64_t DrawLogId() {
   uint64_t id = 0;
-  CHECK(getrandom(&id, sizeof(id), 0) == sizeof(id));
+  ASSERT(getrandom(&id, sizeof(id), 0) == sizeof(id));
   return id;
 }
 

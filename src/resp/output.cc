@@ -28,7 +28,7 @@ void Output::Grow(size_t size) {
   if (text_begin_ < live || capacity_ - live < size) {
     capacity = std::max({kBufferBytesMin, capacity_ * 2, live + size});
     target = static_cast<char*>(std::malloc(capacity));
-    CHECK(target != nullptr);
+    ASSERT(target != nullptr);
   }
   if (live > 0) std::memmove(target, text_ + text_begin_, live);
   if (target != text_) std::free(text_);
@@ -46,7 +46,7 @@ void Output::AppendPinned(const char* data, size_t size, Pin pin) {
 }
 
 void Output::AppendPrefix(Output&& other, size_t bytes) {
-  CHECK(&other != this && bytes <= other.size());
+  ASSERT(&other != this && bytes <= other.size());
   size_t text = other.text_begin_;
   size_t skip = other.first_pin_sent_;
   size_t left = bytes;
@@ -57,7 +57,7 @@ void Output::AppendPrefix(Output&& other, size_t bytes) {
     left -= until - text;
     text = until;
     if (left == 0) break;
-    CHECK(pinned.size - skip <= left);
+    ASSERT(pinned.size - skip <= left);
     left -= pinned.size - skip;
     AppendPinned(pinned.data + skip, pinned.size - skip, std::move(pinned.pin));
     skip = 0;
@@ -67,7 +67,7 @@ void Output::AppendPrefix(Output&& other, size_t bytes) {
 }
 
 void Output::Truncate(size_t mark) {
-  CHECK(mark >= sent_ && mark <= Mark());
+  ASSERT(mark >= sent_ && mark <= Mark());
   while (pins_.size() > pins_begin_ && pins_.back().mark >= mark) {
     pinned_ -= pins_.back().size;
     pins_.pop_back();
@@ -76,7 +76,7 @@ void Output::Truncate(size_t mark) {
 }
 
 void Output::InsertAt(size_t mark, std::string_view text) {
-  CHECK(mark >= sent_ && mark <= Mark());
+  ASSERT(mark >= sent_ && mark <= Mark());
   size_t place = mark - pinned_;
   for (size_t i = pins_.size(); i > pins_begin_ && pins_[i - 1].mark >= mark; --i) {
     Pinned& behind = pins_[i - 1];
@@ -112,7 +112,7 @@ int Output::FillIovecs(iovec* pieces, int count_max) const {
 }
 
 void Output::Consume(size_t bytes) {
-  CHECK(bytes <= size());
+  ASSERT(bytes <= size());
   sent_ += bytes;
   while (bytes > 0) {
     bool has_pin = pins_begin_ < pins_.size();
@@ -121,7 +121,7 @@ void Output::Consume(size_t bytes) {
     text_begin_ += text;
     bytes -= text;
     if (bytes == 0) break;
-    CHECK(has_pin);
+    ASSERT(has_pin);
     size_t pinned = std::min(bytes, pins_[pins_begin_].size - first_pin_sent_);
     first_pin_sent_ += pinned;
     bytes -= pinned;

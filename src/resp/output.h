@@ -12,7 +12,7 @@
 //
 // Threads: belongs to the loop of its connection.
 // Owns:    its buffer and the pins.
-// Errors:  none; out of memory is a CHECK. Whoever fills it bounds it (client-output-buffer-limit
+// Errors:  none; out of memory is an ASSERT. Whoever fills it bounds it (client-output-buffer-limit
 //          by bytes_held()).
 #pragma once
 

@@ -126,7 +126,7 @@ RequestParser::Outcome RequestParser::NextArray(std::string_view input, const Li
     SpanSink sink{spans_};
     outcome = ReadArguments(input, limits, sink, error);
     if (outcome == Outcome::kRequest) {
-      CHECK(spans_.size() == arguments_count_);
+      ASSERT(spans_.size() == arguments_count_);
       arguments.resize(spans_.size());
       for (size_t i = 0; i < spans_.size(); ++i) {
         arguments[i] = std::string_view(input.data() + spans_[i].offset, spans_[i].size);
@@ -185,7 +185,7 @@ RequestParser::Outcome RequestParser::ReadArguments(std::string_view input, cons
                                                     Sink& sink, std::string& error) {
   const char* base = input.data();
   const char* end = base + input.size();
-  CHECK(position_ <= input.size());  // the caller kept the bytes of the request under way
+  ASSERT(position_ <= input.size());  // the caller kept the bytes of the request under way
   // In locals, so that they stay in registers while the sink writes; the members are right whenever
   // another function runs.
   size_t position = position_;

@@ -22,13 +22,13 @@ Decimal ToDecimal(double value) {
   char text[kDoubleBytesMax];
   auto [end, error] =
       std::to_chars(text, text + sizeof(text), value, std::chars_format::scientific);
-  CHECK(error == std::errc());
+  ASSERT(error == std::errc());
   Decimal out;
   const char* at = text;
   for (; at < end && *at != 'e'; ++at) {
     if (*at != '.') out.digits[out.count++] = *at;
   }
-  CHECK(at < end);
+  ASSERT(at < end);
   ++at;
   if (*at == '+') ++at;  // which from_chars does not take
   std::from_chars(at, end, out.exponent);
@@ -105,7 +105,7 @@ void Writer::Line(char type, std::string_view text) {
 }
 
 void Writer::SimpleString(std::string_view text) {
-  DCHECK(text.find_first_of("\r\n") == std::string_view::npos);
+  DEBUG_ASSERT(text.find_first_of("\r\n") == std::string_view::npos);
   Line('+', text);
 }
 
@@ -129,7 +129,7 @@ void Writer::NoteError(std::string_view text) {
 }
 
 void Writer::AttributeHeader(size_t pairs) {
-  CHECK(protocol_ == 3);
+  ASSERT(protocol_ == 3);
   Header('|', pairs);
 }
 
@@ -140,7 +140,7 @@ void Writer::Double(double value) {
 }
 
 void Writer::Verbatim(std::string_view text, std::string_view format) {
-  CHECK(format.size() == 3);
+  ASSERT(format.size() == 3);
   if (protocol_ == 2) return Bulk(text);
   Header('=', text.size() + format.size() + 1);
   Raw(format);

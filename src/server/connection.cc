@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/relaxed.h"
 #include "engine/handle.h"
 #include "resp/writer.h"
 #include "server/event_loop.h"
@@ -17,7 +18,6 @@
 namespace fluxkv::server {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
 // A client that leaves so much unread has its commands wait.
 constexpr size_t kOutputBytesMax = 1024 * 1024;
 constexpr size_t kUnauthenticatedInputBytesMax = 1024 * 1024;  // as Redis

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/planted.h"
+#include "base/relaxed.h"
 #include "engine/handle.h"
 #include "engine/store.h"
 #include "server/connection.h"
@@ -31,7 +32,6 @@ constexpr uint64_t kLongTurnMs = 1;
 constexpr int64_t kTurnUs = 2000;
 // No more are left to the next turn: libuv would be told of them again and again.
 constexpr size_t kLeftMost = 256;
-constexpr auto kRelaxed = std::memory_order_relaxed;
 
 EventLoop& Self(void* data) {
   return *static_cast<EventLoop*>(data);
@@ -65,13 +65,13 @@ EventLoop::EventLoop(uint32_t number, command::Services& services, command::Loop
                                                           kReadsTogether * kSliceGapBytes)) {
   state_.emplace(number, *handle_, stats);
   dispatcher_.emplace(services, *state_);
-  CHECK(uv_loop_init(&loop_) == 0);
+  ASSERT(uv_loop_init(&loop_) == 0);
   for (void* handle :
        std::initializer_list<void*>{&async_, &prepare_, &check_, &idle_, &more_, &cron_, &wake_}) {
     AsHandle(handle)->data = this;
   }
   // The mailbox is emptied at the end of the turn that this begins.
-  CHECK(uv_async_init(&loop_, &async_, [](uv_async_t*) {}) == 0);
+  ASSERT(uv_async_init(&loop_, &async_, [](uv_async_t*) {}) == 0);
   uv_prepare_init(&loop_, &prepare_);
   uv_prepare_start(&prepare_, [](uv_prepare_t* h) { Self(h->data).EndTurn(); });
   uv_check_init(&loop_, &check_);
@@ -95,7 +95,7 @@ EventLoop::~EventLoop() {
     CloseHandlesIfEmpty();
     uv_run(&loop_, UV_RUN_DEFAULT);
   }
-  CHECK(uv_loop_close(&loop_) == 0);
+  ASSERT(uv_loop_close(&loop_) == 0);
   Detach();
 }
 
@@ -259,7 +259,7 @@ void EventLoop::ScheduleFlush(Connection& connection) {
 }
 
 void EventLoop::AddWaiting(Connection& connection) {
-  DCHECK(connection.waiting_index == Connection::kNowhere);
+  DEBUG_ASSERT(connection.waiting_index == Connection::kNowhere);
   connection.waiting_index = waiting_.size();
   waiting_.push_back(&connection);
   has_log_waiters_ |= connection.waits_for_log();
@@ -297,7 +297,7 @@ void EventLoop::OnMore() {
 // that have not been read yet.
 void EventLoop::AddReadable(Connection& connection) {
   if (!PLANTED(READ_TWICE) && connection.to_read) return;
-  DCHECK(!connection.to_read);  // it would be in readable_ twice
+  DEBUG_ASSERT(!connection.to_read);  // it would be in readable_ twice
   connection.to_read = true;
   readable_.push_back(&connection);
   if (readable_.size() >= kReadsTogether) ReadReadable();
@@ -344,7 +344,7 @@ void EventLoop::ReadSome(size_t count) {
   readable_.erase(readable_.begin(), end);
   for (size_t i = 0; i < count; ++i) {
     Connection& connection = *some[i];
-    CHECK(!connection.closed());  // its descriptor may be another's
+    ASSERT(!connection.closed());  // its descriptor may be another's
     // One that was left from the last turn may have stopped reading since: it has a slice more.
     connection.to_read = false;
     rooms[i] = connection.ReadRoom(ReadSlice(i, slices));

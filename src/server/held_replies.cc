@@ -15,7 +15,7 @@ constexpr size_t kHoldsDroppedMin = 64;
 
 void HeldReplies::Close(size_t begin, engine::Stamp stamp, bool is_push) {
   const size_t end = output_->Mark();
-  DCHECK(begin <= end && (!holds_any() || holds_.back().end <= begin));
+  DEBUG_ASSERT(begin <= end && (!holds_any() || holds_.back().end <= begin));
   if (begin == end) return;
   holds_.push_back({begin, end, stamp, is_push});
   ++count_;

@@ -42,7 +42,7 @@ class InputBuffer {
   // the free end of the own one, which grows towards `wanted` more bytes.
   std::span<char> Room(std::span<char> loop_buffer, size_t wanted) {
     if (own_ == nullptr) {
-      DCHECK(size() == 0);
+      DEBUG_ASSERT(size() == 0);
       return loop_buffer;
     }
     // The end of a large argument is read into what is left, rather than moved for the read's sake.
@@ -58,7 +58,7 @@ class InputBuffer {
       begin_ = 0;
       end_ = bytes;
     } else {
-      CHECK(bytes <= capacity_ - end_);  // it was read into the room that was given
+      ASSERT(bytes <= capacity_ - end_);  // it was read into the room that was given
       end_ += bytes;
     }
     peak_ = std::max(peak_, size());
@@ -116,7 +116,7 @@ class InputBuffer {
   // Takes the unread bytes into an own buffer of `capacity` bytes.
   void Move(size_t capacity) {
     char* target = static_cast<char*>(std::malloc(capacity));
-    CHECK(target != nullptr);
+    ASSERT(target != nullptr);
     if (size() > 0) std::memcpy(target, data_ + begin_, size());
     std::free(own_);
     own_ = data_ = target;

@@ -94,12 +94,12 @@ int FailLogged(Logger& log, const Status& status) {
 // data is there; `reload` says that there was one.
 Status LoadData(Durability& durability, SignalWaiter& signals, bool* reload) {
   const int done_fd = eventfd(0, EFD_CLOEXEC);
-  CHECK(done_fd >= 0);
+  ASSERT(done_fd >= 0);
   Status status;
   std::thread loader([&] {
     UseDataArena(0);
     status = durability.Load();
-    CHECK(eventfd_write(done_fd, 1) == 0);
+    ASSERT(eventfd_write(done_fd, 1) == 0);
   });
   while (int signal = signals.Wait(done_fd)) {
     if (signal != SIGHUP) std::_Exit(0);

@@ -93,7 +93,7 @@ uint64_t ResidentBytes() {
 
 std::string RandomRunId() {
   unsigned char bytes[20];
-  CHECK(getrandom(bytes, sizeof(bytes), 0) == static_cast<ssize_t>(sizeof(bytes)));
+  ASSERT(getrandom(bytes, sizeof(bytes), 0) == static_cast<ssize_t>(sizeof(bytes)));
   constexpr char kDigits[] = "0123456789abcdef";
   std::string id;
   for (unsigned char byte : bytes) {
@@ -126,9 +126,9 @@ SignalWaiter::SignalWaiter() {
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGHUP);
-  CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
+  ASSERT(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   fd_ = signalfd(-1, &set, SFD_CLOEXEC);
-  CHECK(fd_ >= 0);
+  ASSERT(fd_ >= 0);
 }
 
 SignalWaiter::~SignalWaiter() {
@@ -139,7 +139,7 @@ int SignalWaiter::Wait(int other_fd) {
   for (;;) {
     pollfd fds[2] = {{fd_, POLLIN, 0}, {other_fd, POLLIN, 0}};
     if (poll(fds, 2, -1) < 0) {
-      CHECK(errno == EINTR);
+      ASSERT(errno == EINTR);
       continue;
     }
     if ((fds[1].revents & POLLIN) != 0) return 0;

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/parse.h"
+#include "base/relaxed.h"
 #include "command/client_eviction.h"
 #include "engine/handle.h"
 #include "server/process.h"
@@ -18,7 +19,6 @@
 namespace fluxkv::server {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr size_t kReservedFiles = 32;  // as Redis: CONFIG_MIN_RESERVED_FDS
 constexpr size_t kFilesPerLoop = 5;
 
@@ -56,7 +56,7 @@ Server::Server(Logger& log, config::Config& config, Clock& clock)
       executable_(ExecutablePath()),
       acceptor_(log, [this](NewSocket socket) { Take(std::move(socket)); }),
       done_fd_(eventfd(0, EFD_CLOEXEC)) {
-  CHECK(done_fd_ >= 0);
+  ASSERT(done_fd_ >= 0);
 }
 
 Server::~Server() {
@@ -134,7 +134,7 @@ void Server::Start(command::Services& services) {
       loop->Run();
       // acq_rel: who sees zero sees all that the other loops did.
       if (running_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-      CHECK(eventfd_write(done_fd_, 1) == 0);
+      ASSERT(eventfd_write(done_fd_, 1) == 0);
     });
   }
 }

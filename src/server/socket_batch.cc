@@ -45,7 +45,7 @@ bool SocketBatch::Open(std::string* why) {
 }
 
 void SocketBatch::Receive(int fd, std::span<char> room) {
-  DCHECK(!full());
+  DEBUG_ASSERT(!full());
   calls_[count_++] = {.fd = fd,
                       .sends = false,
                       .first_piece = pieces_.size(),
@@ -56,7 +56,7 @@ void SocketBatch::Receive(int fd, std::span<char> room) {
 }
 
 void SocketBatch::Send(int fd, std::span<const iovec> pieces) {
-  DCHECK(!full() && !pieces.empty());
+  DEBUG_ASSERT(!full() && !pieces.empty());
   calls_[count_++] = {.fd = fd,
                       .sends = true,
                       .first_piece = pieces_.size(),
@@ -107,7 +107,7 @@ void SocketBatch::RunInRing() {
     Call& call = calls_[i];
     call.result = -EAGAIN;
     io_uring_sqe* sqe = io_uring_get_sqe(ring);
-    CHECK(sqe != nullptr);  // there is one for each call
+    ASSERT(sqe != nullptr);  // there is one for each call
     const iovec& piece = *call.message.msg_iov;
     // MSG_DONTWAIT: the kernel tries once and does not wait for the socket.
     if (!call.sends) {

@@ -39,7 +39,7 @@ class SyncGroup {
   // It waits for the log again, or has gone.
   void Returned(Member& member) {
     if (member.let_go_by != number_) return;
-    DCHECK(missing_ > 0);
+    DEBUG_ASSERT(missing_ > 0);
     member.let_go_by = 0;
     --missing_;
   }

@@ -44,7 +44,7 @@ Status LogIn(RedisClient& client, const ImportOptions& options, std::FILE* notic
 }
 
 Result<RedisClient::Reply> ImportWriter::Ask(std::initializer_list<std::string_view> arguments) {
-  CHECK(on_way_.empty());
+  ASSERT(on_way_.empty());
   Result<RedisClient::Reply> reply = client_.Call(arguments);
   if (reply.ok() && reply.value().kind == Kind::kError) return Refused(reply.value().text);
   return reply;

@@ -110,7 +110,7 @@ void SetBit(char* bytes, uint64_t offset, bool value) {
 }
 
 uint64_t CountBits(std::string_view bytes, uint64_t first, uint64_t last) {
-  DCHECK(first <= last && last < bytes.size() * 8);
+  DEBUG_ASSERT(first <= last && last < bytes.size() * 8);
   uint64_t first_byte = first / 8;
   uint64_t last_byte = last / 8;
   uint64_t count = CountBytes(bytes.substr(first_byte, last_byte - first_byte + 1));
@@ -121,7 +121,7 @@ uint64_t CountBits(std::string_view bytes, uint64_t first, uint64_t last) {
 }
 
 std::optional<uint64_t> FindBit(std::string_view bytes, bool value, uint64_t first, uint64_t last) {
-  DCHECK(first <= last && last < bytes.size() * 8);
+  DEBUG_ASSERT(first <= last && last < bytes.size() * 8);
   // Looking for a zero is looking for a one in the complement.
   const uint64_t flip = value ? 0 : ~uint64_t{0};
   uint64_t at = first;
@@ -138,7 +138,7 @@ std::optional<uint64_t> FindBit(std::string_view bytes, bool value, uint64_t fir
 }
 
 void CombineBits(BitOperation operation, std::span<const std::string_view> sources, char* result) {
-  DCHECK(!sources.empty());
+  DEBUG_ASSERT(!sources.empty());
   size_t size = 0;
   for (std::string_view source : sources) size = std::max(size, source.size());
   std::memset(result, 0, size);
@@ -160,7 +160,7 @@ void CombineBits(BitOperation operation, std::span<const std::string_view> sourc
         Fold(result, source, [](uint64_t a, uint64_t b) { return a ^ b; });
         break;
       case BitOperation::kNot:
-        CHECK(false);
+        ASSERT(false);
     }
   }
 }

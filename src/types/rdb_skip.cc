@@ -97,7 +97,7 @@ bool RdbSkip::Value(uint8_t type, std::string* type_name) {
     return Stream(type);
   }
   const Shape* shape = FindShape(type, flavour_);
-  CHECK(shape != nullptr);
+  ASSERT(shape != nullptr);
   *type_name = shape->type_name;
   return Elements(shape->first) && (shape->counted == nullptr || Counted(shape->counted));
 }

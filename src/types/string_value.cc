@@ -14,7 +14,7 @@ constexpr uint8_t Tag(StringEncoding encoding) {
 }
 
 int64_t IntegerOf(const engine::Version& version) {
-  DCHECK(version.size() == sizeof(int64_t));
+  DEBUG_ASSERT(version.size() == sizeof(int64_t));
   int64_t value;
   std::memcpy(&value, version.payload().data(), sizeof(value));
   return value;
@@ -39,7 +39,7 @@ std::string_view EncodingName(const engine::Version& version) {
     case StringEncoding::kRaw:
       return "raw";
   }
-  CHECK(false);
+  ASSERT(false);
 }
 
 std::string_view StringView::FormatInteger(const engine::Version& version) {

@@ -20,7 +20,7 @@ namespace fluxkv {
 
 namespace {
 
-constexpr size_t kPage = FreePages::kPageBytes, kChunk = FreePages::kChunkBytes;
+constexpr size_t kSmallPage = FreePages::kPageBytes, kChunk = FreePages::kChunkBytes;
 
 // Small pages, as values have them.
 class Mapping {
@@ -34,11 +34,11 @@ class Mapping {
     madvise(got_, size + kChunk, MADV_NOHUGEPAGE);
   }
   ~Mapping() { munmap(got_, size_ + kChunk); }
-  char* page(size_t number) const { return begin_ + number * kPage; }
+  char* page(size_t number) const { return begin_ + number * kSmallPage; }
 
   size_t Resident(size_t first, size_t count) const {
     std::vector<unsigned char> of_pages(count);
-    REQUIRE(mincore(page(first), count * kPage, of_pages.data()) == 0);
+    REQUIRE(mincore(page(first), count * kSmallPage, of_pages.data()) == 0);
     size_t resident = 0;
     for (unsigned char of_page : of_pages) resident += of_page & 1;
     return resident;
@@ -65,13 +65,13 @@ struct System {
     return system;
   }
   static void Give(char* pages, size_t size) {
-    for (char* page = pages; page < pages + size; page += kPage)
+    for (char* page = pages; page < pages + size; page += kSmallPage)
       The().wrong += The().has.insert(page).second ? 0 : 1;
     std::memset(pages, 0, size);
-    The().runs.push_back(size / kPage);
+    The().runs.push_back(size / kSmallPage);
   }
   static void Take(char* pages, size_t size) {
-    for (char* page = pages; page < pages + size; page += kPage)
+    for (char* page = pages; page < pages + size; page += kSmallPage)
       The().wrong += The().has.erase(page) == 1 ? 0 : 1;
   }
 };
@@ -90,15 +90,15 @@ TEST_CASE(
   Mapping memory(3 * kChunk);
   const auto pages = std::make_unique<FreePages>(System::Give, System::Take);
   CHECK_FALSE(pages->GiveBack(1));
-  REQUIRE(pages->Add(memory.page(600), kPage));
-  for (size_t i = 0; i < 10; ++i) REQUIRE(pages->Add(memory.page(100 + (i * 7) % 10), kPage));
-  REQUIRE(pages->Add(memory.page(500), 40 * kPage));  // in two chunks
-  CHECK(pages->bytes() == 51 * kPage);
+  REQUIRE(pages->Add(memory.page(600), kSmallPage));
+  for (size_t i = 0; i < 10; ++i) REQUIRE(pages->Add(memory.page(100 + (i * 7) % 10), kSmallPage));
+  REQUIRE(pages->Add(memory.page(500), 40 * kSmallPage));  // in two chunks
+  CHECK(pages->bytes() == 51 * kSmallPage);
   CHECK(pages->GiveBack(2));
   CHECK(System::The().runs == std::vector<size_t>{28, 1});
   CHECK(System::The().has.contains(memory.page(512)));
   CHECK(System::The().has.contains(memory.page(600)));
-  CHECK(pages->bytes() == 22 * kPage);
+  CHECK(pages->bytes() == 22 * kSmallPage);
   CHECK_FALSE(pages->GiveBack(100));
   CHECK(System::The().runs == std::vector<size_t>{28, 1, 10, 12});
   CHECK(pages->bytes() == 0);
@@ -109,21 +109,21 @@ TEST_CASE("free pages: who takes pages has zeros, whether they waited or were gi
   System::The() = {};
   Mapping memory(2 * kChunk);
   const auto pages = std::make_unique<FreePages>(System::Give, System::Take);
-  std::memset(memory.page(500), 1, 24 * kPage);
-  REQUIRE(pages->Add(memory.page(500), 24 * kPage));
+  std::memset(memory.page(500), 1, 24 * kSmallPage);
+  REQUIRE(pages->Add(memory.page(500), 24 * kSmallPage));
   CHECK(pages->GiveBack(1));  // the first twelve
-  pages->Take(memory.page(506), 12 * kPage);
-  CHECK(IsZero(memory.page(506), 12 * kPage));
-  CHECK(pages->bytes() == 6 * kPage);
-  std::memset(memory.page(506), 2, 12 * kPage);
+  pages->Take(memory.page(506), 12 * kSmallPage);
+  CHECK(IsZero(memory.page(506), 12 * kSmallPage));
+  CHECK(pages->bytes() == 6 * kSmallPage);
+  std::memset(memory.page(506), 2, 12 * kSmallPage);
   CHECK_FALSE(pages->GiveBack(100));
   CHECK(memory.page(506)[0] == 2);
   CHECK(memory.page(518)[-1] == 2);
   CHECK(System::The().has.size() == 12);
   CHECK(System::The().wrong == 0);
   // No address of a process of ours.
-  CHECK_FALSE(pages->Add(reinterpret_cast<char*>(uintptr_t{1} << 48), kPage));
-  CHECK_FALSE(pages->Add(nullptr, kPage));
+  CHECK_FALSE(pages->Add(reinterpret_cast<char*>(uintptr_t{1} << 48), kSmallPage));
+  CHECK_FALSE(pages->Add(nullptr, kSmallPage));
   CHECK(pages->bytes() == 0);
 }
 
@@ -131,8 +131,8 @@ TEST_CASE("free pages: against a model") {
   enum class State { kUsed, kWaits, kGiven };
   for (uint32_t seed = 0; seed < 6; ++seed) {
     System::The() = {};
-    constexpr size_t kPages = 3 * kChunk / kPage;
-    Mapping memory(kPages * kPage);
+    constexpr size_t kPages = 3 * kChunk / kSmallPage;
+    Mapping memory(kPages * kSmallPage);
     const auto pages = std::make_unique<FreePages>(System::Give, System::Take);
     std::mt19937 random(seed);
     std::vector<State> model(kPages, State::kUsed);
@@ -146,13 +146,13 @@ TEST_CASE("free pages: against a model") {
              (model[first + count] == State::kUsed) == used)
         ++count;
       if (used) {
-        std::memset(memory.page(first), static_cast<int>(seed + 1), count * kPage);
-        wrong += pages->Add(memory.page(first), count * kPage) ? 0 : 1;
+        std::memset(memory.page(first), static_cast<int>(seed + 1), count * kSmallPage);
+        wrong += pages->Add(memory.page(first), count * kSmallPage) ? 0 : 1;
         for (size_t i = first; i < first + count; ++i) model[i] = State::kWaits;
         waiting += count;
       } else {
-        pages->Take(memory.page(first), count * kPage);
-        wrong += IsZero(memory.page(first), count * kPage) ? 0 : 1;
+        pages->Take(memory.page(first), count * kSmallPage);
+        wrong += IsZero(memory.page(first), count * kSmallPage) ? 0 : 1;
         for (size_t i = first; i < first + count; ++i)
           waiting -= std::exchange(model[i], State::kUsed) == State::kWaits ? 1 : 0;
       }
@@ -169,7 +169,7 @@ TEST_CASE("free pages: against a model") {
           if (given) model[i] = State::kGiven;
         }
       }
-      wrong += pages->bytes() == waiting * kPage ? 0 : 1;
+      wrong += pages->bytes() == waiting * kSmallPage ? 0 : 1;
     }
     CHECK(wrong == 0);
     CHECK(System::The().wrong == 0);
@@ -180,7 +180,7 @@ TEST_CASE("free pages: against a model") {
 
 TEST_CASE("free pages: threads that use pages, while others give back what waits") {
   constexpr size_t kThreads = 2, kPages = 1024, kRounds = 3000;
-  Mapping memory(kThreads * kPages * kPage);
+  Mapping memory(kThreads * kPages * kSmallPage);
   const auto pages = std::make_unique<FreePages>(GiveToKernel, TakeFromKernel);
   std::atomic<size_t> at_work{kThreads}, wrong{0};
   std::vector<std::thread> threads;
@@ -195,18 +195,19 @@ TEST_CASE("free pages: threads that use pages, while others give back what waits
         const size_t slot = random() % 4 == 0 ? random() % kSlots : round % 4;
         if (in_use[slot] == 0) {
           in_use[slot] = 1 + random() % 16;
-          pages->Take(begin(slot), in_use[slot] * kPage);
-          mine_wrong += IsZero(begin(slot), in_use[slot] * kPage) ? 0 : 1;
-          std::memset(begin(slot), 0x5a, in_use[slot] * kPage);
+          pages->Take(begin(slot), in_use[slot] * kSmallPage);
+          mine_wrong += IsZero(begin(slot), in_use[slot] * kSmallPage) ? 0 : 1;
+          std::memset(begin(slot), 0x5a, in_use[slot] * kSmallPage);
         } else {
           const char* const at = begin(slot);
-          mine_wrong += at[0] != 0x5a || std::memcmp(at, at + 1, in_use[slot] * kPage - 1) != 0;
-          mine_wrong += pages->Add(begin(slot), in_use[slot] * kPage) ? 0 : 1;
+          mine_wrong +=
+              at[0] != 0x5a || std::memcmp(at, at + 1, in_use[slot] * kSmallPage - 1) != 0;
+          mine_wrong += pages->Add(begin(slot), in_use[slot] * kSmallPage) ? 0 : 1;
           in_use[slot] = 0;
         }
       }
       for (size_t slot = 0; slot < kSlots; ++slot) {
-        if (in_use[slot] != 0 && !pages->Add(begin(slot), in_use[slot] * kPage)) ++mine_wrong;
+        if (in_use[slot] != 0 && !pages->Add(begin(slot), in_use[slot] * kSmallPage)) ++mine_wrong;
       }
       wrong += mine_wrong;
       --at_work;

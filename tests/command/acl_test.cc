@@ -8,10 +8,6 @@
 namespace fluxkv::command {
 namespace {
 
-bool Has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST_CASE("acl") {
   CommandHarness h;
   CHECK(h.Run({"ACL", "WHOAMI"}) == "\"default\"");

@@ -12,7 +12,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-int64_t Number(const std::string& reply) {
+int64_t IntegerOf(const std::string& reply) {
   REQUIRE(reply.starts_with("(integer) "));
   return std::stoll(reply.substr(10));
 }
@@ -32,7 +32,7 @@ TEST_CASE("begin: its own writes are seen inside, and outside from COMMIT on") {
   CHECK(h.Run({"EXISTS", "a", "b", "c"}) == "(integer) 2");
   CHECK(h.Run({"MGET", "a", "b", "c"}, 1) == "[\"1\", \"2\", (nil)]");
   CHECK(h.Run({"DBSIZE"}, 1) == "(integer) 2");
-  CHECK(Number(h.Run({"COMMIT"})) > 0);
+  CHECK(IntegerOf(h.Run({"COMMIT"})) > 0);
   CHECK(h.Run({"MGET", "a", "b", "c"}, 1) == "[\"2\", (nil), \"3\"]");
   CHECK(h.Run({"COMMIT"}) == "(error) ERR COMMIT without BEGIN");
 }
@@ -180,14 +180,14 @@ TEST_CASE("begin: COMMIT answers the stamp, without writes its snapshot's") {
   CommandHarness h;
   h.Run({"BEGIN"});
   h.Run({"SET", "k", "v"});
-  const int64_t stamp = Number(h.Run({"COMMIT"}));
+  const int64_t stamp = IntegerOf(h.Run({"COMMIT"}));
   CHECK(stamp == static_cast<int64_t>(h.services().database.store().stamp.load()));
   h.Run({"BEGIN"});
   h.Run({"SET", "k", "w"}, 1);
   CHECK(h.Run({"GET", "k"}) == "\"v\"");
-  CHECK(Number(h.Run({"COMMIT"})) == stamp);
+  CHECK(IntegerOf(h.Run({"COMMIT"})) == stamp);
   h.Run({"BEGIN", "READONLY"});
-  CHECK(Number(h.Run({"COMMIT"})) == stamp + 1);
+  CHECK(IntegerOf(h.Run({"COMMIT"})) == stamp + 1);
 }
 
 TEST_CASE("begin: what is refused leaves the transaction as it was") {

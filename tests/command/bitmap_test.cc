@@ -9,8 +9,6 @@
 namespace fluxkv::command {
 namespace {
 
-const std::string kSyntaxError = "(error) ERR syntax error";
-const std::string kNotInt = "(error) ERR value is not an integer or out of range";
 const std::string kBadOffset = "(error) ERR bit offset is not an integer or out of range";
 
 TEST_CASE("SETBIT and GETBIT") {

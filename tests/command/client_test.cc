@@ -7,10 +7,6 @@
 namespace fluxkv::command {
 namespace {
 
-bool Has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST_CASE("names and lines") {
   CommandHarness h;
   CHECK(h.Run({"CLIENT", "GETNAME"}) == "(nil)");

@@ -7,10 +7,6 @@
 namespace fluxkv::command {
 namespace {
 
-bool Has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST_CASE("info and docs") {
   CommandHarness h;
   std::string get = h.Run({"COMMAND", "INFO", "get"});

@@ -7,10 +7,6 @@
 namespace fluxkv::command {
 namespace {
 
-bool Has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST_CASE("permission") {
   CommandHarness h;
   CHECK(Has(h.Run({"DEBUG", "SLEEP", "0"}), "(error) ERR DEBUG command not allowed. If the"));

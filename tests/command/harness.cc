@@ -10,15 +10,15 @@ namespace {
 
 std::string_view TakeLine(std::string_view* bytes) {
   size_t end = bytes->find("\r\n");
-  CHECK(end != std::string_view::npos);
+  ASSERT(end != std::string_view::npos);
   std::string_view line = bytes->substr(0, end);
   bytes->remove_prefix(end + 2);
   return line;
 }
 
 std::string TakeBulk(std::string_view* bytes, size_t size) {
-  CHECK(bytes->size() >= size + 2);
-  CHECK(bytes->substr(size, 2) == "\r\n");
+  ASSERT(bytes->size() >= size + 2);
+  ASSERT(bytes->substr(size, 2) == "\r\n");
   std::string bulk(bytes->substr(0, size));
   bytes->remove_prefix(size + 2);
   return bulk;
@@ -51,7 +51,7 @@ std::string TextOf(const resp::Output& output) {
   for (int i = 0; i < count; ++i) {
     text.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
   }
-  CHECK(text.size() == output.size());
+  ASSERT(text.size() == output.size());
   return text;
 }
 
@@ -59,7 +59,7 @@ std::string TextOf(const resp::Output& output) {
 
 std::string TakeReply(std::string_view* bytes) {
   std::string_view line = TakeLine(bytes);
-  CHECK(!line.empty());
+  ASSERT(!line.empty());
   char type = line[0];
   line.remove_prefix(1);
   auto count = [&] { return static_cast<size_t>(ParseInt64(line).value()); };
@@ -91,7 +91,7 @@ std::string TakeReply(std::string_view* bytes) {
     case '%':
       return TakeMap(bytes, count());
     default:
-      CHECK(false);
+      ASSERT(false);
       return {};
   }
 }
@@ -100,7 +100,7 @@ CommandHarness::CommandHarness(std::vector<std::string> options) {
   options.insert(options.end(), {"--durability", "none"});
   std::vector<std::string> notes;
   auto config = config::Config::Load(options, &notes);
-  CHECK(config.ok());
+  ASSERT(config.ok());
   config_ = std::move(config.value());
   engine::Options engine_options;
   engine_options.databases = static_cast<uint32_t>(config_->start().databases);
@@ -153,7 +153,7 @@ Session& CommandHarness::session(size_t client) {
 
 void CommandHarness::Disconnect(size_t client) {
   auto at = sessions_.find(client);
-  CHECK(at != sessions_.end());
+  ASSERT(at != sessions_.end());
   handle_->Enter();
   dispatcher_->Forget(*at->second);
   handle_->Leave();
@@ -207,7 +207,7 @@ std::vector<std::string> CommandHarness::Messages(size_t client) {
 }
 
 void CommandHarness::Set(const std::string& option, const std::string& value) {
-  CHECK(config_->Set({{option, value}}, true).ok());
+  ASSERT(config_->Set({{option, value}}, true).ok());
 }
 
 }  // namespace fluxkv::command

@@ -10,14 +10,7 @@
 // A reply is one line of text: OK, (integer) 1, "bulk", (nil), (error) ERR ..., [a, b], {k: v}, and
 // in RESP3 also ~[a] for a set, >[a] for a push, (double) 1.5, (true), (null).
 // Threads: the test's. Owns: everything.
-//
-// Both base/check.h and doctest define CHECK. A test includes doctest before this header, and CHECK
-// is then doctest's behind it.
 #pragma once
-
-#ifdef DOCTEST_LIBRARY_INCLUDED
-#undef CHECK
-#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -38,12 +31,15 @@
 #include "command/table.h"
 #include "engine/store.h"
 
-#ifdef DOCTEST_LIBRARY_INCLUDED
-#undef CHECK
-#define CHECK DOCTEST_CHECK
-#endif
-
 namespace fluxkv::command {
+
+// How refusals print that many commands share.
+inline constexpr std::string_view kSyntaxError = "(error) ERR syntax error";
+inline constexpr std::string_view kNotInt = "(error) ERR value is not an integer or out of range";
+
+inline bool Has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 // The text form of the first reply in `bytes`, which it removes.
 std::string TakeReply(std::string_view* bytes);

@@ -8,10 +8,6 @@
 namespace fluxkv::command {
 namespace {
 
-bool Has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST_CASE("error codes are counted one by one up to a bound") {
   LoopStats stats(0);
   for (int i = 0; i < 200; ++i) stats.CountError("CODE" + std::to_string(i));

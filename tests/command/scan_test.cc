@@ -14,7 +14,7 @@ namespace fluxkv::command {
 namespace {
 
 // The words between quotes.
-std::vector<std::string> Quoted(const std::string& reply) {
+std::vector<std::string> QuotedWords(const std::string& reply) {
   std::vector<std::string> words;
   size_t at = 0;
   while ((at = reply.find('"', at)) != std::string::npos) {
@@ -26,7 +26,7 @@ std::vector<std::string> Quoted(const std::string& reply) {
 }
 
 std::vector<std::string> KeysOf(CommandHarness& h, const std::string& pattern) {
-  std::vector<std::string> keys = Quoted(h.Run({"KEYS", pattern}));
+  std::vector<std::string> keys = QuotedWords(h.Run({"KEYS", pattern}));
   std::sort(keys.begin(), keys.end());
   return keys;
 }
@@ -38,7 +38,7 @@ std::vector<std::string> ScanAll(CommandHarness& h, std::vector<std::string> opt
   do {
     std::vector<std::string> command = {"SCAN", cursor};
     command.insert(command.end(), options.begin(), options.end());
-    std::vector<std::string> words = Quoted(h.Run(command));
+    std::vector<std::string> words = QuotedWords(h.Run(command));
     cursor = words.at(0);
     keys.insert(keys.end(), words.begin() + 1, words.end());
   } while (cursor != "0");
@@ -87,7 +87,7 @@ TEST_CASE("KEYS over many keys goes on in slices") {
   h.Run({"MULTI"});
   h.Run({"KEYS", "*7"});
   h.Run({"SET", "key:7b", "v"});
-  std::vector<std::string> inside = Quoted(h.Run({"EXEC"}));
+  std::vector<std::string> inside = QuotedWords(h.Run({"EXEC"}));
   CHECK(inside.size() == expected.size());
   CHECK(h.Run({"DBSIZE"}) == "(integer) 20001");
 }

@@ -7,10 +7,6 @@
 namespace fluxkv::command {
 namespace {
 
-bool Has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST_CASE("entries are bounded") {
   std::atomic<int64_t> entries_max{3};
   SlowLog log(entries_max);

@@ -11,8 +11,6 @@ namespace fluxkv::command {
 namespace {
 
 const std::string kWrong = "(error) WRONGTYPE";
-const std::string kSyntaxError = "(error) ERR syntax error";
-const std::string kNotInt = "(error) ERR value is not an integer or out of range";
 
 std::string Encoding(CommandHarness& h, const std::string& key) {
   return h.Run({"OBJECT", "ENCODING", key});

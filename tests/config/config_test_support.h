@@ -4,7 +4,6 @@
 //   REQUIRE(loaded.error == "");
 //   loaded.config->Text("port");
 //
-// Both base/check.h and doctest define CHECK; in tests it is doctest's.
 // Threads: one.
 #pragma once
 
@@ -13,11 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include <doctest/doctest.h>
+
 #include "base/check.h"
 #include "config/config.h"
-
-#undef CHECK
-#include <doctest/doctest.h>
 
 namespace fluxkv::config {
 

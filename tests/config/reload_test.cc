@@ -17,9 +17,9 @@ namespace {
 using Lines = std::vector<std::string>;
 
 // A server that has its file in a directory of its own.
-struct Running {
-  explicit Running(const std::string& text, std::vector<std::string> options = {},
-                   const std::string& name = "a.toml") {
+struct RunningOnFile {
+  explicit RunningOnFile(const std::string& text, std::vector<std::string> options = {},
+                         const std::string& name = "a.toml") {
     path = dir.Write(name, text);
     options.insert(options.begin(), path);
     Loaded loaded = Load(options);
@@ -58,7 +58,7 @@ std::string Again(int changed) {
 }
 
 TEST_CASE("RELOAD takes what the file says now, and tells what it changed") {
-  Running server("[server]\nport = 7000\ntimeout = 5\n[memory]\nmaxmemory = \"1mb\"\n");
+  RunningOnFile server("[server]\nport = 7000\ntimeout = 5\n[memory]\nmaxmemory = \"1mb\"\n");
   server.dir.Write("a.toml", "[server]\nport = 7001\n[memory]\nmaxmemory = \"2mb\"\n");
   CHECK(server.Reload() == "OK");
   CHECK(server.log == Lines{"* changed server.port: \"7000\" -> \"7001\"",
@@ -78,7 +78,7 @@ TEST_CASE("RELOAD takes what the file says now, and tells what it changed") {
 }
 
 TEST_CASE("RELOAD: what needs a restart stays, and the log says so each time") {
-  Running server("[server]\nthreads = 2\n");
+  RunningOnFile server("[server]\nthreads = 2\n");
   server.dir.Write("a.toml", "[server]\nthreads = 4\ntimeout = 1\n[durability]\ndir = \"/\"\n");
   std::string data = server.config->dir();
   for (int i = 0; i < 2; ++i) {
@@ -111,7 +111,7 @@ TEST_CASE("RELOAD: an option without its applier needs a restart") {
 }
 
 TEST_CASE("RELOAD: what CONFIG SET changed ends, unless REWRITE has saved it") {
-  Running server("[memory]\nmaxmemory = 1\n");
+  RunningOnFile server("[memory]\nmaxmemory = 1\n");
   CHECK(SetText(server.config.get(), {{"maxmemory", "2"}, {"timeout", "3"}}) == "OK");
   CHECK(server.config->Rewrite().ok());
   CHECK(SetText(server.config.get(), {{"timeout", "4"}, {"hz", "20"}}) == "OK");
@@ -126,7 +126,7 @@ TEST_CASE("RELOAD: what CONFIG SET changed ends, unless REWRITE has saved it") {
 }
 
 TEST_CASE("RELOAD: an option removed from the overrides is what the file says") {
-  Running server("[memory]\nmaxmemory = 1\n");
+  RunningOnFile server("[memory]\nmaxmemory = 1\n");
   CHECK(SetText(server.config.get(), {{"maxmemory", "2"}, {"timeout", "3"}}) == "OK");
   CHECK(server.config->Rewrite().ok());
   server.dir.Write("a.override.toml", "[server]\ntimeout = 4\n");
@@ -142,7 +142,7 @@ TEST_CASE("RELOAD: an option removed from the overrides is what the file says") 
 }
 
 TEST_CASE("RELOAD: the command line stays above both files, and above CONFIG SET") {
-  Running server("", {"--maxmemory", "5", "--threads", "3"});
+  RunningOnFile server("", {"--maxmemory", "5", "--threads", "3"});
   server.dir.Write("a.toml", "[server]\nthreads = 7\n[memory]\nmaxmemory = 6\n");
   server.dir.Write("a.override.toml", "[memory]\nmaxmemory = 7\n");
   CHECK(SetText(server.config.get(), {{"maxmemory", "8"}}) == "OK");
@@ -180,7 +180,7 @@ TEST_CASE("RELOAD: paths are meant from where the server was started") {
 }
 
 TEST_CASE("RELOAD: after any mistake nothing has changed") {
-  Running server("[server]\nport = 7000\n[memory]\nmaxmemory = 1\n");
+  RunningOnFile server("[server]\nport = 7000\n[memory]\nmaxmemory = 1\n");
   CHECK(SetText(server.config.get(), {{"maxmemory", "2"}, {"timeout", "3"}}) == "OK");
   CHECK(server.config->Rewrite().ok());
   CHECK(SetText(server.config.get(), {{"hz", "20"}}) == "OK");
@@ -243,7 +243,7 @@ TEST_CASE("RELOAD without a file") {
 }
 
 TEST_CASE("RELOAD shows no password") {
-  Running server("[server]\nrequirepass = \"eins\"\n");
+  RunningOnFile server("[server]\nrequirepass = \"eins\"\n");
   server.dir.Write("a.toml", "[server]\nrequirepass = \"zwei\"\n");
   CHECK(server.Reload() == "OK");
   CHECK(server.config->requirepass() == "zwei");
@@ -255,7 +255,7 @@ TEST_CASE("RELOAD shows no password") {
 }
 
 TEST_CASE("RELOAD: linked options change together") {
-  Running server("");
+  RunningOnFile server("");
   server.dir.Write("a.toml", "[redis]\nappendfsync = \"always\"\n");
   CHECK(server.Reload() == "OK");
   CHECK(server.Text("durability.mode") == "full");
@@ -269,7 +269,7 @@ TEST_CASE("RELOAD: linked options change together") {
 }
 
 TEST_CASE("RELOAD of a redis.conf, with what it includes and leaves out") {
-  Running server("save \"\"\nmaxmemory 1mb\n", {}, "redis.conf");
+  RunningOnFile server("save \"\"\nmaxmemory 1mb\n", {}, "redis.conf");
   server.dir.Write("more.conf", "timeout 7\n");
   server.dir.Write("redis.conf", "save \"\"\ninclude more.conf\ntls-port 1\n");
   CHECK(server.Reload() == "OK");
@@ -281,7 +281,7 @@ TEST_CASE("RELOAD of a redis.conf, with what it includes and leaves out") {
 }
 
 TEST_CASE("a number that the system lowered is no change of anybody's") {
-  Running server("[server]\nmaxclients = 5000\n");
+  RunningOnFile server("[server]\nmaxclients = 5000\n");
   server.config->Lower("maxclients", 100);
   CHECK(server.config->settings().maxclients == 100);
   CHECK(server.Reload() == "OK");
@@ -299,13 +299,13 @@ TEST_CASE("a number that the system lowered is no change of anybody's") {
 }
 
 TEST_CASE("REWRITE keeps what waits for a restart, unless CONFIG SET says otherwise") {
-  Running server("");
+  RunningOnFile server("");
   server.dir.Write("a.override.toml", "[server]\nthreads = 4\nmaxclients = 9000\n");
   CHECK(server.Reload() == "OK");
   CHECK(server.config->Rewrite().ok());
   CHECK(
       server.dir.Read("a.override.toml").ends_with("\n[server]\nthreads = 4\nmaxclients = 9000\n"));
-  Running lowered("");
+  RunningOnFile lowered("");
   lowered.config->Lower("maxclients", 100);
   CHECK(SetText(lowered.config.get(), {{"maxclients", "100"}}) == "OK");
   CHECK(lowered.config->Rewrite().ok());
@@ -313,7 +313,7 @@ TEST_CASE("REWRITE keeps what waits for a restart, unless CONFIG SET says otherw
 }
 
 TEST_CASE("RELOAD, SET and REWRITE wait for each other, GET for none") {
-  Running server("[memory]\nmaxmemory = 1\n");
+  RunningOnFile server("[memory]\nmaxmemory = 1\n");
   std::atomic<bool> stop{false};
   std::thread reader([&] {
     while (!stop.load()) {

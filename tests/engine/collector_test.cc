@@ -10,10 +10,6 @@
 namespace fluxkv::engine {
 namespace {
 
-std::string Name(uint64_t n) {
-  return "key:" + std::to_string(n);
-}
-
 TEST_CASE("collector: deleting everything gives the memory back") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
@@ -26,7 +22,7 @@ TEST_CASE("collector: deleting everything gives the memory back") {
     for (uint64_t i = 0; i < keys * 3; ++i) {
       const uint32_t db = static_cast<uint32_t>(i % 2);
       const size_t size = random() % 100 == 0 ? kBlobBytesMin * 2 : random() % 200;
-      session.Set(db, Name(random() % keys), std::string(size, 'x'),
+      session.Set(db, KeyName(random() % keys), std::string(size, 'x'),
                   random() % 4 == 0 ? clock.now_ms() + 1000000 : kNoExpiry);
     }
     CHECK(DataBytes(database) > bytes_at_start);
@@ -34,7 +30,7 @@ TEST_CASE("collector: deleting everything gives the memory back") {
     if (round == 1) REQUIRE(snapshot.BeginSnapshot(Isolation::kSerializable, false));
     if (round < 2) {
       for (uint32_t db = 0; db < 2; ++db)
-        for (uint64_t i = 0; i < keys; ++i) session.Delete(db, Name(i));
+        for (uint64_t i = 0; i < keys; ++i) session.Delete(db, KeyName(i));
     } else {
       session.txn().BeginExclusive();
       session.txn().ClearDatabase(0);
@@ -63,14 +59,14 @@ TEST_CASE("collector: a database dropped under a snapshot stays for it and is fr
   Database database({}, clock);
   Session session(database);
   const int64_t bytes_at_start = DataBytes(database);
-  for (uint64_t i = 0; i < 500; ++i) session.Set(0, Name(i), "first");
+  for (uint64_t i = 0; i < 500; ++i) session.Set(0, KeyName(i), "first");
   Transaction old_one(session.handle());
   REQUIRE(old_one.BeginSnapshot(Isolation::kSnapshot, true));
-  for (uint64_t i = 0; i < 500; ++i) session.Set(0, Name(i), "second");  // histories
+  for (uint64_t i = 0; i < 500; ++i) session.Set(0, KeyName(i), "second");  // histories
   session.txn().BeginExclusive();
   session.txn().ClearDatabase(0);
   session.Finish();
-  session.Set(0, Name(0), "third");
+  session.Set(0, KeyName(0), "third");
   for (int round = 0; round < 3; ++round) {
     session.LeaveEpoch();
     database.Vacuum();
@@ -81,11 +77,11 @@ TEST_CASE("collector: a database dropped under a snapshot stays for it and is fr
       return true;
     });
     CHECK(seen == 500);
-    CHECK(session.Get(0, Name(0)) == "third");
-    CHECK(session.Get(0, Name(1)) == "(absent)");
+    CHECK(session.Get(0, KeyName(0)) == "third");
+    CHECK(session.Get(0, KeyName(1)) == "(absent)");
   }
   old_one.Rollback();
-  session.Delete(0, Name(0));
+  session.Delete(0, KeyName(0));
   session.LeaveEpoch();
   database.Vacuum();
   session.EnterEpoch();
@@ -193,7 +189,7 @@ TEST_CASE("collector: put and delete by many threads lose nothing that was ackno
     std::mt19937_64 random(seed + thread);
     auto& model = models[thread];
     for (int i = 0; i < rounds; ++i) {
-      const std::string name = std::to_string(thread) + Name(random() % kKeys);
+      const std::string name = std::to_string(thread) + KeyName(random() % kKeys);
       const auto it = model.find(name);
       wrong += session.Get(0, name) == (it == model.end() ? "(absent)" : it->second) ? 0 : 1;
       if (random() % 2 == 0) {
@@ -255,13 +251,13 @@ TEST_CASE("collector: many deadlines at once, all kept, none early") {
     const int64_t deadline = start + 100 + static_cast<int64_t>(i * 7919 % 300);
     {
       std::lock_guard lock(mutex);
-      dues[Name(i)] = {.deadline_ms = deadline, .moved_later = i % 5 == 1};
+      dues[KeyName(i)] = {.deadline_ms = deadline, .moved_later = i % 5 == 1};
     }
     // Some get another deadline first, earlier or later; some a pause without one.
-    if (i % 5 == 0) session.Set(1, Name(i), "v", deadline + 100000);
-    if (i % 5 == 1) session.Set(1, Name(i), "v", deadline - 90);
-    if (i % 5 == 2) session.Set(1, Name(i), "v");
-    session.Set(1, Name(i), "v", deadline);
+    if (i % 5 == 0) session.Set(1, KeyName(i), "v", deadline + 100000);
+    if (i % 5 == 1) session.Set(1, KeyName(i), "v", deadline - 90);
+    if (i % 5 == 2) session.Set(1, KeyName(i), "v");
+    session.Set(1, KeyName(i), "v", deadline);
     if (i % 100 == 0) session.Set(1, "stays:" + std::to_string(i), "v", start + 1000000);
   }
   session.Reenter();
@@ -372,7 +368,7 @@ TEST_CASE("collector: flushes beside writers") {
       return;
     }
     for (int i = 0; i < rounds; ++i) {
-      const std::string name = std::to_string(thread) + Name(static_cast<uint64_t>(i) % kKeys);
+      const std::string name = std::to_string(thread) + KeyName(static_cast<uint64_t>(i) % kKeys);
       const std::string text = std::to_string(i);
       const Stamp stamp = session.Set(0, name, text);
       told[thread][name] = {text, stamp};
@@ -428,11 +424,11 @@ TEST_CASE("collector: swaps beside writers keep every write in one of the two da
       return;
     }
     for (int i = 0; i < rounds; ++i) {
-      session.Set(0, std::to_string(thread) + Name(static_cast<uint64_t>(i)), "v");
+      session.Set(0, std::to_string(thread) + KeyName(static_cast<uint64_t>(i)), "v");
       if (i % 3 == 0)  // garbage for the collector, in whichever keyspace it is now
-        session.Delete(0, std::to_string(thread) + "!" + Name(static_cast<uint64_t>(i)));
+        session.Delete(0, std::to_string(thread) + "!" + KeyName(static_cast<uint64_t>(i)));
       if (i % 3 == 1)
-        session.Set(0, std::to_string(thread) + "!" + Name(static_cast<uint64_t>(i + 2)), "v",
+        session.Set(0, std::to_string(thread) + "!" + KeyName(static_cast<uint64_t>(i + 2)), "v",
                     clock.now_ms() + 5);
     }
     --writers;
@@ -443,7 +439,7 @@ TEST_CASE("collector: swaps beside writers keep every write in one of the two da
   uint64_t lost = 0;
   for (size_t w = 0; w < kWriters; ++w) {
     for (uint64_t i = 0; i < static_cast<uint64_t>(rounds); ++i) {
-      const std::string name = std::to_string(w) + Name(i);
+      const std::string name = std::to_string(w) + KeyName(i);
       const bool in_0 = session.Get(0, name) == "v", in_1 = session.Get(1, name) == "v";
       lost += in_0 != in_1 ? 0 : 1;
     }

@@ -21,7 +21,7 @@ Triple AsTriple(const Entry& e) {
 }
 
 // What the queue should hold; each step says whether the queue did as it should.
-class Model {
+class DeadlinesModel {
  public:
   void Add(int64_t at_ms) {
     const Entry entry{at_ms, ++hash_, hash_ % 3};
@@ -96,7 +96,7 @@ TEST_CASE("deadlines: random histories against a model") {
   std::mt19937_64 random(seed);
   for (int shape = 0; shape < 7; ++shape) {
     CAPTURE(shape);
-    Model model;
+    DeadlinesModel model;
     int64_t now_ms = 1'000'000;
     const int steps = 60000 / kSlower;
     for (int i = 0; i < steps; ++i) {
@@ -123,7 +123,7 @@ TEST_CASE("deadlines: random histories against a model") {
 
 TEST_CASE("deadlines: what a sweep leaves is joined") {
   std::mt19937_64 random(1);
-  Model model;
+  DeadlinesModel model;
   for (int i = 0; i < 200000 / kSlower; ++i) model.Add(1000 + i % 20000);
   REQUIRE(model.Sweep(1, ~size_t{0}, &random));
   CHECK(model.queue.arrays() == 0);

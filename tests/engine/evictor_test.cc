@@ -22,7 +22,7 @@ void Use(Database& database, PolicyKind kind, bool volatile_only = false) {
   database.Vacuum();  // until all keys are filed
 }
 
-std::string Name(size_t n) {
+std::string SevenDigits(size_t n) {
   return "key:" + std::to_string(1000000 + n);
 }
 
@@ -30,7 +30,7 @@ std::string Name(size_t n) {
 void Fill(Session& session, const Clock& clock, size_t count, uint32_t db = 0,
           std::string_view value = "v") {
   for (size_t i = 0; i < count; ++i)
-    session.Set(db, Name(i), value, clock.now_ms() + 3'600'000 + static_cast<int64_t>(i));
+    session.Set(db, SevenDigits(i), value, clock.now_ms() + 3'600'000 + static_cast<int64_t>(i));
 }
 
 // Writes down each key that is evicted.
@@ -62,13 +62,13 @@ TEST_CASE("evictor: the limit holds under a flood, and memory comes back to the 
       for (int i = 0; i < 8000 / kSlower; ++i) {
         if (evictor.MakeRoom(kLimit, 0) == Room::kNone) ++refused;
         const std::string value(random() % kValueMost, 'x');
-        session.Set(0, Name(random() % 50000), value, clock.now_ms() + 3'600'000);
+        session.Set(0, SevenDigits(random() % 50000), value, clock.now_ms() + 3'600'000);
         const uint64_t used = database.used_bytes();
         uint64_t seen = most.load();
         while (used > seen && !most.compare_exchange_weak(seen, used)) {
         }
-        if (random() % 4 == 0) session.Get(0, Name(random() % 50000));
-        if (random() % 16 == 0) session.Delete(0, Name(random() % 50000));
+        if (random() % 4 == 0) session.Get(0, SevenDigits(random() % 50000));
+        if (random() % 16 == 0) session.Delete(0, SevenDigits(random() % 50000));
       }
     });
     // One value more than room was made for, from each thread; a node and what the index and the
@@ -80,7 +80,7 @@ TEST_CASE("evictor: the limit holds under a flood, and memory comes back to the 
     const uint64_t left = session.Count(0);
     CHECK(left > 0);
     CHECK(database.policy_figures().entries - database.policy_figures().void_entries == left);
-    for (size_t i = 0; i < 50000; ++i) session.Delete(0, Name(i));
+    for (size_t i = 0; i < 50000; ++i) session.Delete(0, SevenDigits(i));
     session.LeaveEpoch();
     database.Vacuum();
     database.Vacuum();
@@ -94,7 +94,7 @@ TEST_CASE("evictor: without a policy, or when nothing may go, there is no room")
   Database database({}, clock);
   Session session(database);
   Evictor evictor(session.handle());
-  for (size_t i = 0; i < 100; ++i) session.Set(0, Name(i), "v");
+  for (size_t i = 0; i < 100; ++i) session.Set(0, SevenDigits(i), "v");
   const uint64_t used = database.used_bytes();
   CHECK(evictor.MakeRoom(used, 0) == Room::kEnough);
   CHECK(evictor.MakeRoom(used - 1, 0) == Room::kNone);
@@ -102,12 +102,12 @@ TEST_CASE("evictor: without a policy, or when nothing may go, there is no room")
   CHECK(evictor.MakeRoom(used - 1, 0) == Room::kNone);
   CHECK(session.Count(0) == 100);
   CHECK(database.stats().evicted_keys == 0);
-  session.Set(0, Name(7), "v", clock.now_ms() + 3'600'000);
-  session.Set(0, Name(8), "v", clock.now_ms() + 3'600'000);
+  session.Set(0, SevenDigits(7), "v", clock.now_ms() + 3'600'000);
+  session.Set(0, SevenDigits(8), "v", clock.now_ms() + 3'600'000);
   CHECK(evictor.MakeRoom(1, 0) == Room::kNone);  // they go all the same
   CHECK(session.Count(0) == 98);
-  CHECK(session.Get(0, Name(7)) == "(absent)");
-  CHECK(session.Get(0, Name(9)) == "v");
+  CHECK(session.Get(0, SevenDigits(7)) == "(absent)");
+  CHECK(session.Get(0, SevenDigits(9)) == "v");
 }
 
 TEST_CASE("evictor: LRU takes what was used longest ago, in the order of use") {
@@ -126,16 +126,16 @@ TEST_CASE("evictor: LRU takes what was used longest ago, in the order of use") {
   // Reads and overwrites count alike.
   for (const size_t i : order) {
     if (i % 3 == 0) {
-      session.Set(0, Name(i), "w");
+      session.Set(0, SevenDigits(i), "w");
     } else {
-      session.Get(0, Name(i));
+      session.Get(0, SevenDigits(i));
     }
   }
   Evictor evictor(session.handle());
   CHECK(evictor.MakeRoom(recording.used_bytes() - 20000, 0) == Room::kEnough);
   REQUIRE(evicted.size() > 100);
   REQUIRE(evicted.size() < kKeys);
-  for (size_t i = 0; i < evicted.size(); ++i) REQUIRE(evicted[i] == Name(order[i]));
+  for (size_t i = 0; i < evicted.size(); ++i) REQUIRE(evicted[i] == SevenDigits(order[i]));
 }
 
 TEST_CASE("evictor: the nearest deadline goes first under volatile-ttl") {
@@ -145,13 +145,13 @@ TEST_CASE("evictor: the nearest deadline goes first under volatile-ttl") {
   Session session(database);
   Use(database, PolicyKind::kTtl, true);
   Fill(session, clock, 300);
-  session.Set(0, Name(250), "v", clock.now_ms() + 1'000'000);  // moved to the front
-  session.Set(0, Name(0), "v");                                // and this one out of it
+  session.Set(0, SevenDigits(250), "v", clock.now_ms() + 1'000'000);  // moved to the front
+  session.Set(0, SevenDigits(0), "v");                                // and this one out of it
   Evictor evictor(session.handle());
   CHECK(evictor.MakeRoom(database.used_bytes() - 5000, 0) == Room::kEnough);
   REQUIRE(evicted.size() > 20);
-  CHECK(evicted[0] == Name(250));
-  for (size_t i = 1; i < evicted.size(); ++i) REQUIRE(evicted[i] == Name(i));
+  CHECK(evicted[0] == SevenDigits(250));
+  for (size_t i = 1; i < evicted.size(); ++i) REQUIRE(evicted[i] == SevenDigits(i));
 }
 
 TEST_CASE("evictor: what an eviction frees counts at once, however small the values") {
@@ -280,7 +280,7 @@ TEST_CASE("evictor: a cleared database is garbage at once, though a snapshot rea
   CHECK(database.used_bytes() < used - 1000u * 1000);
   CHECK(database.used_bytes() > 1000u * 1000);
   CHECK(database.stats().garbage_bytes >= 1000u * 1000);
-  const std::string seventh = Name(7);
+  const std::string seventh = SevenDigits(7);
   CHECK(Text(reader.txn().Get(0, Key(seventh))) == std::string(1000, 'x'));
   REQUIRE(reader.txn().Commit());
   reader.LeaveEpoch();
@@ -346,7 +346,7 @@ TEST_CASE("evictor: what snapshots hold back is garbage, and evicts nobody") {
   Evictor evictor(session.handle());
   CHECK(evictor.MakeRoom(database.used_bytes(), 0) == Room::kEnough);
   CHECK(session.Count(0) == 1000);
-  const std::string seventh = Name(7);
+  const std::string seventh = SevenDigits(7);
   CHECK(Text(reader.txn().Get(0, Key(seventh))) == std::string(1000, 'x'));
   REQUIRE(reader.txn().Commit());
   reader.LeaveEpoch();

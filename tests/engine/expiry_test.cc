@@ -11,10 +11,6 @@
 namespace fluxkv::engine {
 namespace {
 
-std::string Name(uint64_t n) {
-  return "key:" + std::to_string(n);
-}
-
 // A store whose expired events are kept, in the order in which they came.
 struct Watched {
   struct Event {
@@ -61,9 +57,9 @@ TEST_CASE("expiry: a storm goes in order of deadline, many keys to a commit, and
   std::map<std::string, int64_t> deadlines;
   for (uint64_t i = 0; i < keys; ++i) {
     const int64_t at_ms = now_ms - static_cast<int64_t>(random() % 1000);
-    w.session.Set(1, Name(i), "value", deadlines[Name(i)] = at_ms);
-    if (i % 10 == 0) w.session.Set(1, "stays:" + Name(i), "v", now_ms + 1'000'000);
-    if (i % 10 == 1) w.session.Set(1, "stays:" + Name(i), "v");
+    w.session.Set(1, KeyName(i), "value", deadlines[KeyName(i)] = at_ms);
+    if (i % 10 == 0) w.session.Set(1, "stays:" + KeyName(i), "v", now_ms + 1'000'000);
+    if (i % 10 == 1) w.session.Set(1, "stays:" + KeyName(i), "v");
   }
   CHECK(w.session.Count(1) == keys + keys / 5);
   w.Vacuum();  // a turn that has read a part of the inboxes must not go on to expire it
@@ -90,7 +86,7 @@ TEST_CASE("expiry: a storm goes in order of deadline, many keys to a commit, and
     CHECK(wrong == 0);
   }
   for (uint64_t i = 0; i < keys; ++i) {
-    if (i % 10 < 2) w.session.Delete(1, "stays:" + Name(i));
+    if (i % 10 < 2) w.session.Delete(1, "stays:" + KeyName(i));
   }
   w.Vacuum();
   CHECK(DataBytes(w.database) == bytes_at_start);
@@ -103,7 +99,7 @@ TEST_CASE("expiry: who began before the deadlines sees the keys, nobody else doe
   const uint64_t keys = 3000 / kSlower;
   const int64_t at_ms = w.clock.Tick() + 500;
   w.database.set_active_expiry(false);
-  for (uint64_t i = 0; i < keys; ++i) w.session.Set(0, Name(i), std::to_string(i), at_ms);
+  for (uint64_t i = 0; i < keys; ++i) w.session.Set(0, KeyName(i), std::to_string(i), at_ms);
   Transaction before(w.session.handle());
   REQUIRE(before.BeginSnapshot(Isolation::kSnapshot, true));
   REQUIRE(before.now_ms() < at_ms);  // else the machine stood still for half a second
@@ -113,9 +109,9 @@ TEST_CASE("expiry: who began before the deadlines sees the keys, nobody else doe
     w.Vacuum();
     uint64_t seen = 0, others = 0;
     for (uint64_t i = 0; i < keys; ++i) {
-      const std::string name = Name(i);
+      const std::string name = KeyName(i);
       seen += Text(before.Get(0, Key(std::string_view(name)))) == std::to_string(i) ? 1 : 0;
-      if (i % 2 == 0 || active) others += w.session.Get(0, Name(i)) == "(absent)" ? 0 : 1;
+      if (i % 2 == 0 || active) others += w.session.Get(0, KeyName(i)) == "(absent)" ? 0 : 1;
     }
     CHECK(seen == keys);
     CHECK(others == 0);
@@ -132,8 +128,8 @@ TEST_CASE("expiry: a key whose deadline was moved goes at the later one") {
   const uint64_t keys = 100;
   const int64_t early_ms = w.clock.Tick() + 200, late_ms = early_ms + 100;
   for (uint64_t i = 0; i < keys; ++i) {
-    w.session.Set(0, Name(i), "v", early_ms);
-    w.session.Set(0, Name(i), "v", i % 2 == 0 ? late_ms : kNoExpiry);
+    w.session.Set(0, KeyName(i), "v", early_ms);
+    w.session.Set(0, KeyName(i), "v", i % 2 == 0 ? late_ms : kNoExpiry);
   }
   REQUIRE(w.clock.Tick() < early_ms);  // else the machine stood still
   w.PassTime(early_ms);
@@ -153,15 +149,15 @@ TEST_CASE("expiry: deadlines that move about leave one entry a key") {
   for (int round = 0; round < 40; ++round) {
     for (uint64_t i = 0; i < keys; ++i) {
       // Earlier each time, or taken away and set again, at one moment or at many.
-      if (i % 2 == 0) w.session.Set(0, Name(i), "v");
-      w.session.Set(0, Name(i), "v",
+      if (i % 2 == 0) w.session.Set(0, KeyName(i), "v");
+      w.session.Set(0, KeyName(i), "v",
                     i % 3 == 0 ? far_ms : far_ms - round * 1000 + static_cast<int64_t>(i));
     }
     w.Vacuum();
     // So many begin a sweep, which leaves one a key.
     CHECK(w.database.stats().filed_deadlines < std::max<uint64_t>(4096, 2 * keys));
   }
-  for (uint64_t i = 0; i < keys; ++i) w.session.Delete(0, Name(i));
+  for (uint64_t i = 0; i < keys; ++i) w.session.Delete(0, KeyName(i));
   for (int i = 0; i < 20000 / kSlower; ++i) {  // each leaves an entry
     w.session.Set(0, "more", "v", far_ms - i);
     w.session.Set(0, "more", "v");
@@ -179,11 +175,11 @@ TEST_CASE("expiry: neighbours that are buried together are freed once") {
   const int64_t past_ms = w.clock.Tick() - 1;
   for (int round = 0; round < 30; ++round) {
     Transaction snapshot(w.session.handle());
-    for (uint64_t i = 0; i < 500; ++i) w.session.Set(0, Name(i), "v");
+    for (uint64_t i = 0; i < 500; ++i) w.session.Set(0, KeyName(i), "v");
     if (round % 3 == 1) REQUIRE(snapshot.BeginSnapshot(Isolation::kSnapshot, true));
     for (uint64_t i = 0; i < 500; ++i) {
-      if ((i + static_cast<uint64_t>(round)) % 3 == 0) w.session.Delete(0, Name(i));
-      if ((i + static_cast<uint64_t>(round)) % 3 == 1) w.session.Set(0, Name(i), "v", past_ms);
+      if ((i + static_cast<uint64_t>(round)) % 3 == 0) w.session.Delete(0, KeyName(i));
+      if ((i + static_cast<uint64_t>(round)) % 3 == 1) w.session.Set(0, KeyName(i), "v", past_ms);
     }
     const WatchToken token = w.database.Watch(0, Key("key:7"));
     if (round % 2 == 0) w.Vacuum();
@@ -247,7 +243,7 @@ TEST_CASE("expiry: threads that set, move, delete and swap beside the collector"
     }
     const std::string own = std::to_string(thread) + ":";
     for (int i = 0; i < rounds; ++i) {
-      const std::string name = own + Name(random() % kKeys);
+      const std::string name = own + KeyName(random() % kKeys);
       const std::string lasting = "l" + name;
       // In both databases at once, so that swaps do not matter.
       const auto set = [&](const std::string& key, int64_t at_ms) {

@@ -13,10 +13,10 @@
 namespace fluxkv::engine {
 namespace {
 
-// Nodes that the index points at; freed with this.
-class Nodes {
+// IndexNodes that the index points at; freed with this.
+class IndexNodes {
  public:
-  ~Nodes() {
+  ~IndexNodes() {
     for (Node* node : all_) Node::Delete(node);
   }
   Node* New(std::string_view key) { return all_.emplace_back(Node::New(key, 0)); }
@@ -37,7 +37,7 @@ void Breathe(Reclaimer& reclaimer) {
 TEST_CASE("hash index against a map") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
-  Nodes nodes;
+  IndexNodes nodes;
   Epochs epochs;
   HashIndex index;
   Reclaimer reclaimer(epochs);
@@ -85,7 +85,7 @@ void GrowAndShrink(size_t reserved) {
   CAPTURE(reserved);
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
-  Nodes nodes;
+  IndexNodes nodes;
   Epochs epochs;
   HashIndex index;
   if (reserved > 0) index.Reserve(reserved);
@@ -129,7 +129,7 @@ TEST_CASE("hash index prefetching finds the usual node and no other thread's mem
   constexpr size_t kIndexes = 8;
   size_t right = 0;
   for (size_t n = 0; n < kIndexes; ++n) {
-    Nodes nodes;
+    IndexNodes nodes;
     Epochs epochs;
     HashIndex index;
     Reclaimer reclaimer(epochs);
@@ -150,7 +150,7 @@ TEST_CASE("hash index pages: lasting keys exactly once, in order, whatever chang
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
   for (int round = 0; round < 8; ++round) {
-    Nodes nodes;
+    IndexNodes nodes;
     Epochs epochs;
     HashIndex index;
     Reclaimer reclaimer(epochs);
@@ -202,7 +202,7 @@ TEST_CASE("hash index: no reader misses a present key while writers grow it") {
   const uint64_t keys = 60000 / kSlower;  // a writer's
   std::atomic<uint64_t> missed{0}, wrong{0};
   for (int round = 0; round < 2; ++round) {
-    std::array<Nodes, kWriters> nodes;
+    std::array<IndexNodes, kWriters> nodes;
     Epochs epochs;
     HashIndex index;
     std::array<std::atomic<uint64_t>, kWriters> announced{};  // keys below are there
@@ -253,7 +253,7 @@ TEST_CASE("hash index: no reader misses a present key while writers grow it") {
 
 TEST_CASE("hash index: walks beside writers return lasting keys once") {
   const uint64_t lasting = 3000;
-  Nodes nodes;
+  IndexNodes nodes;
   Epochs epochs;
   HashIndex index;
   std::vector<std::string> names;

@@ -27,9 +27,9 @@ struct Ahead {
   }
 };
 
-class Nodes {
+class ListNodes {
  public:
-  ~Nodes() {
+  ~ListNodes() {
     for (Node* node : all_) Node::Delete(node);
   }
   Node* New(std::string_view key) { return all_.emplace_back(Node::New(key, 0)); }
@@ -106,7 +106,7 @@ TEST_CASE("ordered list: ascending, descending, alternating, then removal to not
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
   for (int order = 0; order < 4; ++order) {
-    Nodes nodes;
+    ListNodes nodes;
     Epochs epochs;
     OrderedList list;
     const size_t empty_bytes = list.allocated_bytes();
@@ -148,7 +148,7 @@ TEST_CASE("ordered list: ascending, descending, alternating, then removal to not
 TEST_CASE("ordered list: many are taken out together") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
-  Nodes nodes;
+  ListNodes nodes;
   Epochs epochs;
   OrderedList list;
   const size_t empty_bytes = list.allocated_bytes();
@@ -183,7 +183,7 @@ TEST_CASE("ordered list: many are taken out together") {
 void AgainstSet(std::string (*random_name)(std::mt19937_64&)) {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
-  Nodes nodes;
+  ListNodes nodes;
   Epochs epochs;
   OrderedList list, other;
   Reclaimer reclaimer(epochs);
@@ -249,7 +249,7 @@ std::string RandomSharing(std::mt19937_64& random) {
 TEST_CASE("ordered list: places of keys that ascend are those of their blocks") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
-  Nodes nodes;
+  ListNodes nodes;
   Epochs epochs;
   OrderedList list;
   Reclaimer reclaimer(epochs);
@@ -276,7 +276,7 @@ TEST_CASE("ordered list: what came since a block was last read is in order when 
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
   for (size_t late = 0; late <= OrderedList::kUnsortedMost + 1; ++late) {
-    Nodes nodes;
+    ListNodes nodes;
     Epochs epochs;
     OrderedList list;
     Reclaimer reclaimer(epochs);
@@ -308,7 +308,7 @@ TEST_CASE("ordered list: keys that share much and little") {
 TEST_CASE("ordered list: blocks stay half full when keys come and go at random") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);
-  Nodes nodes;
+  ListNodes nodes;
   Epochs epochs;
   OrderedList list;
   Reclaimer reclaimer(epochs);
@@ -369,7 +369,7 @@ void Churn(uint64_t seed, uint64_t keys_a_writer, int rounds) {
   Epochs epochs;
   OrderedList list;
   std::vector<std::string> lasting;
-  Nodes lasting_nodes;
+  ListNodes lasting_nodes;
   std::array<std::vector<OwnNode>, kWriters> owned;
   {
     Reclaimer mine(epochs);
@@ -453,7 +453,7 @@ TEST_CASE("ordered list: one block appears and goes under readers and writers") 
   // Everything behind a full head: the second block is emptied and made again all the time.
   Epochs epochs;
   OrderedList list;
-  Nodes nodes;
+  ListNodes nodes;
   {
     Reclaimer mine(epochs);
     mine.Enter();

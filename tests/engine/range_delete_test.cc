@@ -24,13 +24,13 @@ std::shared_ptr<const RangeDelete> DeleteRange(Session& session, KeyInterval int
   return deleted;
 }
 
-void Vacuum(Database& database, Session& session) {
+void VacuumOutside(Database& database, Session& session) {
   session.LeaveEpoch();
   database.Vacuum();
   session.EnterEpoch();
 }
 
-std::string Name(size_t n) {
+std::string FourDigits(size_t n) {
   return "k" + std::to_string(1000 + n);
 }
 
@@ -42,7 +42,7 @@ TEST_CASE("range delete: key by key, with the same figures at the end") {
   for (const bool by_range : {false, true}) {
     for (size_t i = 0; i < 300; ++i) {
       const std::string value(i % 7 == 0 ? kBlobBytesMin : i, 'v');
-      session.Set(0, Name(i), value, i % 3 == 0 ? clock.now_ms() + kHourMs : kNoExpiry);
+      session.Set(0, FourDigits(i), value, i % 3 == 0 ? clock.now_ms() + kHourMs : kNoExpiry);
     }
     session.Set(0, "j", "stays");
     session.Set(0, "l", "stays");
@@ -51,19 +51,19 @@ TEST_CASE("range delete: key by key, with the same figures at the end") {
     if (by_range) {
       const auto deleted = DeleteRange(session, KeyInterval::OfPrefix("k"));
       REQUIRE(deleted != nullptr);
-      Vacuum(database, session);
+      VacuumOutside(database, session);
       CHECK(deleted->settled());
       CHECK(deleted->keys() == 300);
     } else {
-      for (size_t i = 0; i < 300; ++i) session.Delete(0, Name(i));
-      Vacuum(database, session);
+      for (size_t i = 0; i < 300; ++i) session.Delete(0, FourDigits(i));
+      VacuumOutside(database, session);
     }
     CHECK(database.stats().range_deletes == 0);
     CHECK(database.database_stats(0).keys == 2);
     CHECK(database.database_stats(0).keys_with_expiry == 0);
     session.Delete(0, "j");
     session.Delete(0, "l");
-    Vacuum(database, session);
+    VacuumOutside(database, session);
     CHECK(DataBytes(database) == empty);
     CHECK(database.stats().versions_kept == 0);
   }
@@ -73,17 +73,17 @@ TEST_CASE("range delete: few keys are deleted by the commit itself") {
   Clock clock;
   Database database({}, clock);
   Session session(database);
-  for (size_t i = 0; i < 10; ++i) session.Set(0, Name(i), "v");
-  session.Set(0, Name(3), "v", 1);  // past its deadline: not there
+  for (size_t i = 0; i < 10; ++i) session.Set(0, FourDigits(i), "v");
+  session.Set(0, FourDigits(3), "v", 1);  // past its deadline: not there
   std::vector<std::string> seen;
   session.txn().BeginExclusive();
-  CHECK(session.txn().DeleteRange(0, {Name(2), Name(6)}, [&](std::string_view key) {
+  CHECK(session.txn().DeleteRange(0, {FourDigits(2), FourDigits(6)}, [&](std::string_view key) {
     seen.emplace_back(key);
   }) == nullptr);
   session.Finish();
-  CHECK(seen == std::vector<std::string>{Name(2), Name(4), Name(5)});
-  CHECK(session.Get(0, Name(2)) == "(absent)");
-  CHECK(session.Get(0, Name(6)) == "v");
+  CHECK(seen == std::vector<std::string>{FourDigits(2), FourDigits(4), FourDigits(5)});
+  CHECK(session.Get(0, FourDigits(2)) == "(absent)");
+  CHECK(session.Get(0, FourDigits(6)) == "v");
   CHECK(database.stats().range_deletes == 0);
 }
 
@@ -92,7 +92,7 @@ TEST_CASE("range delete: everybody sees it while nothing of it is settled") {
   Database database({}, clock);
   Session session(database);
   database.LimitSettling(0);
-  for (size_t i = 0; i < 200; ++i) session.Set(0, Name(i), "old");
+  for (size_t i = 0; i < 200; ++i) session.Set(0, FourDigits(i), "old");
   Transaction before(session.handle()), after(session.handle()), copy(session.handle());
   REQUIRE(before.BeginSnapshot(Isolation::kSnapshot, /*read_only=*/true));
   const auto deleted = DeleteRange(session, kAll);
@@ -102,11 +102,11 @@ TEST_CASE("range delete: everybody sees it while nothing of it is settled") {
   for (const uint64_t more : {0, 100, 200}) {
     CAPTURE(more);
     database.LimitSettling(more);
-    Vacuum(database, session);
+    VacuumOutside(database, session);
     database.LimitSettling(0);
     CHECK(deleted->settled() == (more == 200));
-    CHECK(session.Get(0, Name(7)) == "(absent)");
-    CHECK(session.Get(0, Name(150)) == "(absent)");
+    CHECK(session.Get(0, FourDigits(7)) == "(absent)");
+    CHECK(session.Get(0, FourDigits(150)) == "(absent)");
     CHECK(session.Count(0) == 0);
     session.txn().BeginExclusive();
     CHECK(session.txn().CountKeys(0) == 0);
@@ -133,7 +133,7 @@ TEST_CASE("range delete: everybody sees it while nothing of it is settled") {
   before.Rollback();
   after.Rollback();
   copy.Rollback();
-  Vacuum(database, session);
+  VacuumOutside(database, session);
   CHECK(database.stats().versions_kept == 0);
   CHECK(database.vacuum_stats().nodes_held == 0);
 }
@@ -155,27 +155,27 @@ TEST_CASE("range delete: who writes a key settles it first") {
   Database database({}, clock);
   Session session(database);
   database.LimitSettling(0);
-  for (size_t i = 0; i < 10; ++i) session.Set(0, Name(i), "old");
-  const auto first = DeleteRange(session, {Name(2), Name(8)});
+  for (size_t i = 0; i < 10; ++i) session.Set(0, FourDigits(i), "old");
+  const auto first = DeleteRange(session, {FourDigits(2), FourDigits(8)});
   const auto second = DeleteRange(session, kAll);
   Transaction reader(session.handle());
   REQUIRE(reader.BeginSnapshot(Isolation::kSnapshot, /*read_only=*/true));
-  session.Set(0, Name(3), "new");
-  session.Set(0, Name(9), "new");
+  session.Set(0, FourDigits(3), "new");
+  session.Set(0, FourDigits(9), "new");
   session.Set(0, "k", "new");
   CHECK(first->keys() == 1);
   CHECK(second->keys() == 1);
   CHECK(Text(reader.Get(0, Key("k1003"))) == "(absent)");
   const auto third = DeleteRange(session, kAll);
-  CHECK(session.Get(0, Name(3)) == "(absent)");
-  session.Set(0, Name(3), "newer");
+  CHECK(session.Get(0, FourDigits(3)) == "(absent)");
+  session.Set(0, FourDigits(3), "newer");
   CHECK(third->keys() == 1);
   CHECK(session.Count(0) == 1);
   database.LimitSettling(std::nullopt);
-  Vacuum(database, session);
+  VacuumOutside(database, session);
   CHECK(Text(reader.Get(0, Key("k1003"))) == "(absent)");
   CHECK(reader.CountKeys(0) == 0);
-  CHECK(session.Get(0, Name(3)) == "newer");
+  CHECK(session.Get(0, FourDigits(3)) == "newer");
   CHECK(first->keys() == 6);
   CHECK(second->keys() == 4);
   CHECK(third->keys() == 3);
@@ -200,11 +200,11 @@ TEST_CASE(
   const auto deleted = DeleteRange(session, kAll);
   while (clock.Tick() < now_ms + 21) std::this_thread::yield();
   database.set_active_expiry(true);
-  Vacuum(database, session);  // the deadlines are due: "soon" is settled by that
+  VacuumOutside(database, session);  // the deadlines are due: "soon" is settled by that
   CHECK(session.Count(0) == 0);
   CHECK(deleted->keys() == 1);
   database.LimitSettling(std::nullopt);
-  Vacuum(database, session);
+  VacuumOutside(database, session);
   CHECK(deleted->keys() == 2);
   CHECK(expired == std::set<std::string>{"past"});
   CHECK(gone == std::set<std::string>{"later", "soon"});
@@ -240,7 +240,7 @@ TEST_CASE("range delete: watched keys that are there count as changed") {
   CHECK(changed() == "a");
   const WatchToken after = database.Watch(0, Key("b"));  // it is absent
   database.LimitSettling(std::nullopt);
-  Vacuum(database, session);
+  VacuumOutside(database, session);
   REQUIRE(deleted->settled());
   CHECK(changed() == "a");
   tokens["b"] = after;
@@ -259,9 +259,9 @@ TEST_CASE("range delete: with its database swapped or flushed before it is settl
       CAPTURE(flush);
       CAPTURE(settled);
       database.LimitSettling(settled);
-      for (size_t i = 0; i < 20; ++i) session.Set(0, Name(i), "old");
-      const auto deleted = DeleteRange(session, {Name(0), Name(15)});
-      Vacuum(database, session);
+      for (size_t i = 0; i < 20; ++i) session.Set(0, FourDigits(i), "old");
+      const auto deleted = DeleteRange(session, {FourDigits(0), FourDigits(15)});
+      VacuumOutside(database, session);
       CHECK(deleted->keys() == settled);
       Transaction reader(session.handle());
       REQUIRE(reader.BeginSnapshot(Isolation::kSnapshot, /*read_only=*/true));
@@ -274,7 +274,7 @@ TEST_CASE("range delete: with its database swapped or flushed before it is settl
       CHECK(session.Count(0) == 0);
       CHECK(session.Count(3) == (flush ? 0 : 5));
       database.LimitSettling(std::nullopt);
-      Vacuum(database, session);
+      VacuumOutside(database, session);
       CHECK(deleted->settled());
       CHECK(deleted->keys() == 15);
       CHECK(reader.CountKeys(0) == 5);
@@ -284,7 +284,7 @@ TEST_CASE("range delete: with its database swapped or flushed before it is settl
       session.txn().BeginExclusive();
       session.txn().ClearDatabase(3);
       session.Finish();
-      Vacuum(database, session);
+      VacuumOutside(database, session);
       CHECK(database.stats().range_deletes == 0);
       CHECK(database.stats().versions_kept == 0);
     }
@@ -303,7 +303,7 @@ TEST_CASE("range delete: a walk over a transaction's own deletions can be stoppe
   REQUIRE(txn.BeginSnapshot(Isolation::kSnapshot, /*read_only=*/false));
   constexpr size_t kKeys = 1000;
   for (size_t i = 0; i < kKeys; ++i) {
-    const std::string name = Name(i);
+    const std::string name = FourDigits(i);
     txn.DeleteFound(0, Key(std::string_view(name)));
   }
   for (const auto direction : {Transaction::Direction::kUp, Transaction::Direction::kDown}) {
@@ -334,7 +334,7 @@ TEST_CASE("range delete: threads that swap databases and delete ranges of them")
     std::vector<std::shared_ptr<const RangeDelete>> mine;
     for (uint64_t i = 0; i < rounds; ++i) {
       const uint32_t db = random() % 2;
-      const std::string name = Name(random() % 200);
+      const std::string name = FourDigits(random() % 200);
       const Key key{std::string_view(name)};
       switch (random() % 4) {
         case 0:
@@ -366,7 +366,7 @@ TEST_CASE("range delete: threads that swap databases and delete ranges of them")
     }
   });
   Session session(database);
-  Vacuum(database, session);
+  VacuumOutside(database, session);
   const auto left = static_cast<int64_t>(session.Count(0) + session.Count(1));
   CHECK(deleted_keys.load() == written.load() - left);
   CHECK(database.stats().range_deletes == 0);
@@ -381,13 +381,13 @@ TEST_CASE("range delete: what it ended is no victim") {
   database.AwaitPolicy();
   Session session(database);
   database.LimitSettling(0);
-  for (size_t i = 0; i < 100; ++i) session.Set(0, Name(i), std::string(100, 'v'));
-  const auto deleted = DeleteRange(session, {Name(0), Name(50)});
+  for (size_t i = 0; i < 100; ++i) session.Set(0, FourDigits(i), std::string(100, 'v'));
+  const auto deleted = DeleteRange(session, {FourDigits(0), FourDigits(50)});
   Evictor evictor(session.handle());
   CHECK(evictor.MakeRoom(1, 0) == Evictor::Room::kNone);
   CHECK(evicted.size() == 50);
   CHECK(deleted->keys() == 50);
-  CHECK_FALSE(evicted.contains(Name(3)));
+  CHECK_FALSE(evicted.contains(FourDigits(3)));
   CHECK(session.Count(0) == 0);
 }
 
@@ -409,7 +409,7 @@ TEST_CASE("range delete: one that an open transaction's snapshot does not see co
     DeleteRange(session, {"a", "d"});
     session.Set(0, "y", "v");
     CHECK(session.Get(0, "z") == "v");  // it comes after the range delete, so the reader does not
-    Vacuum(database, session);
+    VacuumOutside(database, session);
     CHECK_FALSE(writer.Commit());
     CHECK(writer.conflict_reason() == "key 'a' was written since");
     CHECK_FALSE(reader.Commit());
@@ -417,9 +417,9 @@ TEST_CASE("range delete: one that an open transaction's snapshot does not see co
           "key 'b', which was read, was overwritten, and key 'z', which it writes, was read since");
     CHECK(other.Commit());
     database.LimitSettling(std::nullopt);
-    Vacuum(database, session);
+    VacuumOutside(database, session);
     DeleteRange(session, kAll);
-    Vacuum(database, session);
+    VacuumOutside(database, session);
   }
 }
 
@@ -526,7 +526,7 @@ TEST_CASE("range delete: threads that read, write and delete ranges") {
   CHECK(late.load() == 0);
   CHECK(deletes.load() > 0);
   Session session(database);
-  Vacuum(database, session);
+  VacuumOutside(database, session);
   const auto pairs = static_cast<int64_t>(session.Count(0)) / 2;
   CHECK(deleted_keys.load() == 2 * (written.load() - pairs));
   CHECK(database.stats().range_deletes == 0);

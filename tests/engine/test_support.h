@@ -1,7 +1,6 @@
 // What all tests of the engine include: the engine, doctest, and short ways to write one key.
-// Both base/check.h and doctest define CHECK; in tests it is doctest's. Asserts belong to the main
-// thread: other threads count what went wrong, and the main thread checks the counts.
-// Threads: a Session is its thread's own.
+// Asserts belong to the main thread: other threads count what went wrong, and the main thread
+// checks the counts. Threads: a Session is its thread's own.
 #pragma once
 
 #include <algorithm>
@@ -20,15 +19,14 @@
 #include <thread>
 #include <vector>
 
+#include <doctest/doctest.h>
+
 #include "base/clock.h"
 #include "engine/database.h"
 #include "engine/handle.h"
 #include "engine/store.h"
 #include "engine/transaction.h"
 #include "tests/slower.h"
-
-#undef CHECK
-#include <doctest/doctest.h>
 
 namespace fluxkv::engine {
 
@@ -49,6 +47,10 @@ inline VersionPtr NewValue(std::string_view text, int64_t expiry_ms = kNoExpiry)
   VersionPtr v = Version::New(kTestType, 0, expiry_ms, text.size());
   if (!text.empty()) std::memcpy(v->mutable_payload(), text.data(), text.size());
   return v;
+}
+
+inline std::string KeyName(uint64_t n) {
+  return "key:" + std::to_string(n);
 }
 
 inline std::string Text(const Version* version) {

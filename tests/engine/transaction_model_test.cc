@@ -47,9 +47,9 @@ struct Open {
   bool read_all = false;
 };
 
-class Model {
+class TransactionModel {
  public:
-  explicit Model(uint64_t seed, bool active_expiry)
+  explicit TransactionModel(uint64_t seed, bool active_expiry)
       : random_(seed),
         database_({.databases = kDatabases, .vacuum_interval_ms = nullptr, .on_expired = {}},
                   clock_),
@@ -512,12 +512,14 @@ class Model {
 
 TEST_CASE("transactions against a model, collector's expiry off") {
   FLUXKV_SEEDED(seed);
-  for (uint64_t round = 0; round < 8; ++round) Model(seed + round, false).Run(8000 / kSlower);
+  for (uint64_t round = 0; round < 8; ++round)
+    TransactionModel(seed + round, false).Run(8000 / kSlower);
 }
 
 TEST_CASE("transactions against a model, collector's expiry on") {
   FLUXKV_SEEDED(seed);
-  for (uint64_t round = 0; round < 8; ++round) Model(seed + round, true).Run(8000 / kSlower);
+  for (uint64_t round = 0; round < 8; ++round)
+    TransactionModel(seed + round, true).Run(8000 / kSlower);
 }
 
 }  // namespace

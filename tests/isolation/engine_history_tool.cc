@@ -135,7 +135,7 @@ class Worker {
       txn.BeginLatched(latches);
     }
     body(recorder);
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
     Save(label, begin, Outcome::kCommitted, txn.commit_stamp(), recorder);
   }
 
@@ -210,14 +210,14 @@ class Worker {
       txn.BeginRead();
       read_all();
       if (txn.Validate()) {
-        CHECK(txn.Commit());
+        ASSERT(txn.Commit());
         return Save(count == 1 ? "get" : "mget", begin, Outcome::kCommitted, 0, recorder);
       }
       txn.Rollback();
     }
-    CHECK(txn.BeginSnapshot(engine::Isolation::kSnapshot, true));
+    ASSERT(txn.BeginSnapshot(engine::Isolation::kSnapshot, true));
     read_all();
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
     Save("mget at snapshot", begin, Outcome::kCommitted, 0, recorder);
   }
 
@@ -240,7 +240,7 @@ class Worker {
     engine::Transaction txn(*handle_);
     Recorder recorder(txn, keys_);
     const int64_t begin = MonotonicNs();
-    CHECK(txn.BeginSnapshot(isolation_, false));
+    ASSERT(txn.BeginSnapshot(isolation_, false));
     const uint64_t steps = 2 + random_() % 4;
     for (uint64_t i = 0; i < steps; ++i) {
       InteractiveStep(&recorder);
@@ -285,7 +285,7 @@ class Worker {
     engine::Transaction txn(*handle_);
     Recorder recorder(txn, keys_);
     const int64_t begin = MonotonicNs();
-    CHECK(txn.BeginSnapshot(isolation_, true));
+    ASSERT(txn.BeginSnapshot(isolation_, true));
     const uint64_t steps = 2 + random_() % 3;
     for (uint64_t i = 0; i < steps; ++i) {
       if (Chance(4)) {
@@ -295,7 +295,7 @@ class Worker {
       }
       Think();
     }
-    CHECK(txn.Commit());  // declared read-only: never a conflict
+    ASSERT(txn.Commit());  // declared read-only: never a conflict
     Save("read-only", begin, Outcome::kCommitted, 0, recorder);
     handle_->Leave();
   }
@@ -316,7 +316,7 @@ class Worker {
     };
     for (int i = 0; i < kTries; ++i) {
       const int64_t begin = MonotonicNs();
-      CHECK(txn.BeginSnapshot(isolation_, false));
+      ASSERT(txn.BeginSnapshot(isolation_, false));
       body();
       const bool committed = txn.Commit();
       Save("exec", begin, committed ? Outcome::kCommitted : Outcome::kAborted,
@@ -327,7 +327,7 @@ class Worker {
     const int64_t begin = MonotonicNs();
     txn.BeginExclusive();
     body();
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
     Save("exec alone", begin, Outcome::kCommitted, txn.commit_stamp(), recorder);
   }
 

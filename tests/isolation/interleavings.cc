@@ -141,7 +141,7 @@ class Runner {
     txn.BeginExclusive();
     txn.ClearDatabase(0);
     for (const auto& [key, value] : spec_.start) txn.Put(0, Key(key), Value(value));
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
   }
 
   void RunOne(const std::vector<size_t>& schedule) {
@@ -165,7 +165,7 @@ class Runner {
       }
       if (point == 0) {
         open[s] = std::make_unique<engine::Transaction>(*handle_);
-        CHECK(open[s]->BeginSnapshot(level_, session.type == Session::kReadOnly));
+        ASSERT(open[s]->BeginSnapshot(level_, session.type == Session::kReadOnly));
         unit_of[s] = units_.size();
         units_.push_back({.session = s, .begin = time});
         if (!spec_.short_begin) continue;
@@ -207,14 +207,14 @@ class Runner {
     if (reads) {
       txn.BeginRead();
     } else if (step.kind == Step::kWalk || step.kind == Step::kCount) {
-      CHECK(txn.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true));
+      ASSERT(txn.BeginSnapshot(engine::Isolation::kSnapshot, /*read_only=*/true));
     } else {
       const engine::LatchKey latch{0, Key(step.key).hash};
       txn.BeginLatched({&latch, 1});
     }
     std::string result = isolation::Run(step, txn);
-    if (reads) CHECK(txn.Validate());
-    CHECK(txn.Commit());
+    if (reads) ASSERT(txn.Validate());
+    ASSERT(txn.Commit());
     units_.push_back({.session = session,
                       .steps = {&step},
                       .results = {std::move(result)},
@@ -229,7 +229,7 @@ class Runner {
     txn.BeginExclusive();
     auto deleted = txn.DeleteRange(
         0, engine::KeyInterval::OfPrefix(step.key), [](std::string_view) {}, /*few=*/0);
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
     units_.push_back({.session = session,
                       .steps = {&step},
                       .results = {"0"},
@@ -260,7 +260,7 @@ class Runner {
       state.emplace(key, version.payload());
       return true;
     });
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
     return state;
   }
 

@@ -2,14 +2,13 @@
 // that keeps real time; at the snapshot level write skew appears and nothing else does; nobody
 // aborts without need.
 // Method: interleavings.h; two explicit schedules at the end.
+#include <doctest/doctest.h>
+
 #include "engine/database.h"
 #include "engine/handle.h"
 #include "engine/transaction.h"
 #include "tests/isolation/interleavings.h"
 #include "tests/isolation/token_values.h"
-
-#undef CHECK
-#include <doctest/doctest.h>
 
 namespace fluxkv::isolation {
 namespace {

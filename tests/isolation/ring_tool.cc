@@ -35,7 +35,7 @@ class Ring {
     engine::Transaction txn(*handle);
     txn.BeginExclusive();
     for (uint32_t key = 0; key < keys_.size(); ++key) Point(txn, key, (key + 1) % keys_.size());
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
   }
 
   void Run(uint64_t seed) {
@@ -90,7 +90,7 @@ class Ring {
   }
 
   void Exchange(engine::Transaction& txn, uint32_t a) {
-    CHECK(txn.BeginSnapshot(isolation_, false));
+    ASSERT(txn.BeginSnapshot(isolation_, false));
     Swap(txn, a);
     Count(txn.Commit());
   }
@@ -116,10 +116,10 @@ class Ring {
   void Count(bool committed) { ++(committed ? figures_.exchanges : figures_.conflicts); }
 
   void ReadAround(engine::Transaction& txn, bool declared) {
-    CHECK(txn.BeginSnapshot(isolation_, declared));
+    ASSERT(txn.BeginSnapshot(isolation_, declared));
     const std::vector<uint32_t> next = All(txn);
     if (txn.Commit()) return Check(next);
-    CHECK(!declared);
+    ASSERT(!declared);
     ++figures_.conflicts;
   }
 
@@ -127,12 +127,12 @@ class Ring {
     txn.BeginRead();
     const std::vector<uint32_t> next = All(txn);
     const bool valid = txn.Validate();
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
     if (valid) Check(next);
   }
 
   void Walked(engine::Transaction& txn) {
-    CHECK(txn.BeginSnapshot(isolation_, true));
+    ASSERT(txn.BeginSnapshot(isolation_, true));
     std::vector<uint32_t> next(keys_.size(), keys_.size());
     txn.Walk(0, {}, false, "k", [&](std::string_view name, const engine::Version& version) {
       for (uint32_t key = 0; key < keys_.size(); ++key) {
@@ -140,7 +140,7 @@ class Ring {
       }
       return true;
     });
-    CHECK(txn.Commit());
+    ASSERT(txn.Commit());
     Check(next);
   }
 

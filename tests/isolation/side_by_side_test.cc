@@ -1,17 +1,16 @@
 // Goal: two transactions in write skew that commit at the very same moment do not both pass their
 // checks; the same for a transaction and a command that reads what the other is about to write.
 // Method: two threads meet right before each commit, thousands of times.
-#include "engine/database.h"
-#include "engine/handle.h"
-#include "engine/transaction.h"
-#include "tests/isolation/token_values.h"
-
-#undef CHECK
 #include <atomic>
 #include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
+
+#include "engine/database.h"
+#include "engine/handle.h"
+#include "engine/transaction.h"
+#include "tests/isolation/token_values.h"
 
 namespace fluxkv::isolation {
 namespace {

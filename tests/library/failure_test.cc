@@ -8,10 +8,8 @@
 
 #include "library/core.h"
 #include "library/slot.h"
-#include "tests/persist/lossy_file_system.h"
-
-#undef CHECK
 #include "tests/library/library_support.h"
+#include "tests/persist/lossy_file_system.h"
 
 namespace fluxkv {
 namespace {

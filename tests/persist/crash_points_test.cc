@@ -44,13 +44,6 @@ class Promises {
 };
 
 // The files after a crash hold the state of the model at some commit, at or behind `promised`.
-void CheckCrash(LossyFileSystem& left, const History& history, Stamp promised) {
-  const Loaded loaded = Load(left);
-  REQUIRE(loaded.error == "");
-  REQUIRE(loaded.contents == history.At(loaded.recovered.stamp));
-  REQUIRE(history.NewestUpTo(loaded.recovered.stamp) >= history.NewestUpTo(promised));
-}
-
 void RunCrashPoints(Mode mode, uint64_t seed, int commits, int seeds_a_point) {
   std::mt19937_64 random(seed);
   LossyFileSystem files;

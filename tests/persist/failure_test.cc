@@ -11,13 +11,6 @@ namespace {
 using Admission = engine::CommitLog::Admission;
 const std::string kNoSpace = "No space left on device", kBroken = "Input/output error";
 
-void CheckCrash(LossyFileSystem& left, const History& history, Stamp promised) {
-  const Loaded loaded = Load(left);
-  REQUIRE(loaded.error == "");
-  REQUIRE(loaded.contents == history.At(loaded.recovered.stamp));
-  REQUIRE(history.NewestUpTo(loaded.recovered.stamp) >= history.NewestUpTo(promised));
-}
-
 std::vector<std::string> Snapshots(LossyFileSystem& files) {
   std::vector<std::string> found;
   const auto names = files.List("data");

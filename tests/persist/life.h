@@ -132,4 +132,13 @@ struct Life {
   History history;
 };
 
+// Fails the test unless a start from `left` finds the state after some commit, at or above
+// `promised`.
+inline void CheckCrash(LossyFileSystem& left, const History& history, Stamp promised) {
+  const Loaded loaded = Load(left);
+  REQUIRE(loaded.error == "");
+  REQUIRE(loaded.contents == history.At(loaded.recovered.stamp));
+  REQUIRE(history.NewestUpTo(loaded.recovered.stamp) >= history.NewestUpTo(promised));
+}
+
 }  // namespace fluxkv::persist

@@ -1,6 +1,5 @@
 // What the tests of the log's files share: records made without a store, a log in memory with its
 // writer, and what a reader finds of it.
-// Both base/check.h and doctest define CHECK; in tests it is doctest's.
 // Threads: one.
 #pragma once
 

@@ -44,9 +44,9 @@ class LossyFileSystem::LossyFile : public File {
   }
   Status Sync() override { return Sync({Operation::kSync, false, inode_->id, 0, {}, {}, {}}); }
   Status WriteThrough(uint64_t offset, std::string_view bytes) override {
-    CHECK(offset % kBlockBytes == 0 && bytes.size() % kBlockBytes == 0);
-    CHECK(reinterpret_cast<uintptr_t>(bytes.data()) % kBlockBytes == 0);
-    CHECK(offset + bytes.size() <= Size().value());
+    ASSERT(offset % kBlockBytes == 0 && bytes.size() % kBlockBytes == 0);
+    ASSERT(reinterpret_cast<uintptr_t>(bytes.data()) % kBlockBytes == 0);
+    ASSERT(offset + bytes.size() <= Size().value());
     Status status = WriteAt(offset, bytes);
     if (!status.ok()) return status;
     return Sync({Operation::kSync, false, inode_->id, offset, {}, {}, {}, /*through=*/true});
@@ -357,14 +357,14 @@ class LossyFileSystem::Replay {
     const auto written = std::find_if(pending.rbegin(), pending.rend(), [&](const Pending& p) {
       return p.entry->operation == Operation::kWrite && p.entry->offset == e.offset;
     });
-    CHECK(written != pending.rend());
+    ASSERT(written != pending.rend());
     const Entry& through = *written->entry;
     pending.erase(std::next(written).base());
     for (const Pending& p : pending) {  // a disk might write it later
       const Entry& other = *p.entry;
-      CHECK(other.operation == Operation::kWrite);
-      CHECK((other.offset + other.bytes.size() <= through.offset ||
-             through.offset + through.bytes.size() <= other.offset));
+      ASSERT(other.operation == Operation::kWrite);
+      ASSERT((other.offset + other.bytes.size() <= through.offset ||
+              through.offset + through.bytes.size() <= other.offset));
     }
     Apply(&file->bytes, through);
   }

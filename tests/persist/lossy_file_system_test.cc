@@ -6,9 +6,9 @@
 
 #include <set>
 
-#include "persist/page_buffer.h"
-#undef CHECK
 #include <doctest/doctest.h>
+
+#include "persist/page_buffer.h"
 
 namespace fluxkv::persist {
 namespace {

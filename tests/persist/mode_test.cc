@@ -7,13 +7,6 @@
 namespace fluxkv::persist {
 namespace {
 
-void CheckCrash(LossyFileSystem& left, const History& history, Stamp promised) {
-  const Loaded loaded = Load(left);
-  REQUIRE(loaded.error == "");
-  REQUIRE(loaded.contents == history.At(loaded.recovered.stamp));
-  REQUIRE(history.NewestUpTo(loaded.recovered.stamp) >= history.NewestUpTo(promised));
-}
-
 TEST_CASE("modes: none, relaxed, full, none and full again, with a crash at each stage") {
   FLUXKV_SEEDED(seed);
   std::mt19937_64 random(seed);

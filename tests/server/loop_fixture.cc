@@ -27,7 +27,7 @@ bool Readable(int fd, int wait_ms) {
 void TestClient::Send(std::string_view bytes) const {
   while (!bytes.empty()) {
     ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    CHECK(sent > 0);
+    ASSERT(sent > 0);
     bytes.remove_prefix(static_cast<size_t>(sent));
   }
 }
@@ -54,7 +54,7 @@ bool TestClient::Ended() const {
 }
 
 void TestClient::EndInput() const {
-  CHECK(shutdown(fd_, SHUT_WR) == 0);
+  ASSERT(shutdown(fd_, SHUT_WR) == 0);
 }
 
 void TestClient::Close() {
@@ -96,11 +96,11 @@ void LoopFixture::StopLoop() {
 
 TestClient LoopFixture::Connect() {
   int ends[2];
-  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
   NewSocket socket;
   socket.fd = ends[0];
   socket.unix_socket = true;
-  CHECK(loop_->AddSocket(std::move(socket)));
+  ASSERT(loop_->AddSocket(std::move(socket)));
   return TestClient(ends[1]);
 }
 
@@ -111,14 +111,14 @@ void LoopFixture::WaitForCommits(engine::Stamp stamp) {
 void LoopFixture::FinishTurn() {
   for (int i = 0; i < 2; ++i) {
     std::promise<void> ran;
-    CHECK(loop_->RunTask([&] { ran.set_value(); }));
+    ASSERT(loop_->RunTask([&] { ran.set_value(); }));
     ran.get_future().wait();
   }
 }
 
 void LoopFixture::InOneTurn(const std::function<void()>& send) {
   std::promise<void> holds, sent;
-  CHECK(loop_->RunTask([&] {
+  ASSERT(loop_->RunTask([&] {
     holds.set_value();
     sent.get_future().wait();
   }));
@@ -132,7 +132,7 @@ bool LoopFixture::Nothing(const TestClient& client) {
   // The second answer comes in a later turn than the first was in.
   for (int i = 0; i < 2; ++i) {
     prober_->Send("PING\r\n");
-    CHECK(prober_->Expect("+PONG\r\n"));
+    ASSERT(prober_->Expect("+PONG\r\n"));
   }
   return client.Silent();
 }

@@ -12,10 +12,6 @@
 // Threads: the test's; the loop has its own. Owns: everything.
 #pragma once
 
-#ifdef DOCTEST_LIBRARY_INCLUDED
-#undef CHECK
-#endif
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,11 +28,6 @@
 #include "command/table.h"
 #include "engine/store.h"
 #include "server/event_loop.h"
-
-#ifdef DOCTEST_LIBRARY_INCLUDED
-#undef CHECK
-#define CHECK DOCTEST_CHECK
-#endif
 
 namespace fluxkv::server {
 

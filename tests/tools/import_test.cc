@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include <doctest/doctest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,9 +15,6 @@
 #include "tools/import_writer.h"
 #include "tools/redis_client.h"
 #include "tools/survey.h"
-
-#undef CHECK
-#include <doctest/doctest.h>
 
 namespace fluxkv::tools {
 namespace {

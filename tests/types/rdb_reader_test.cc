@@ -9,11 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include <doctest/doctest.h>
+
 #include "tests/types/rdb_writer.h"
 #include "types/rdb_format.h"
-
-#undef CHECK
-#include <doctest/doctest.h>
 
 namespace fluxkv::types {
 namespace {

@@ -21,14 +21,6 @@ namespace {
 using config::TempDir;
 using Wait = ServerProcess::Wait;
 
-bool Becomes(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
-}
-
 bool Has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }

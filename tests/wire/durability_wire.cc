@@ -57,14 +57,6 @@ std::string Field(Client& client, const std::string& name) {
   return text.substr(begin, text.find("\\r\\n", begin) - begin);
 }
 
-bool Becomes(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
-}
-
 bool ModeIs(Client& client, const std::string& mode) {
   return Becomes([&] {
     return Field(client, "durability") == mode && Field(client, "aof_rewrite_in_progress") == "0";
@@ -411,18 +403,18 @@ TEST_CASE("durability: INFO persistence") {
 
 // ---- fluxkv-check beside a server
 
-struct Outcome {
+struct CheckOutcome {
   int exit_code = -1;
   std::string text;
   bool Says(const std::string& part) const { return text.find(part) != std::string::npos; }
 };
 
-Outcome Check(const std::string& words) {
+CheckOutcome Check(const std::string& words) {
   const char* server = getenv("FLUXKV_SERVER");
   std::filesystem::path program =
       std::filesystem::path(server == nullptr ? "" : server).replace_filename("fluxkv-check");
   if (!std::filesystem::exists(program)) program = "build/fluxkv-check";
-  Outcome outcome;
+  CheckOutcome outcome;
   FILE* pipe = popen((program.string() + " " + words + " 2>&1").c_str(), "r");
   REQUIRE(pipe != nullptr);
   char buffer[4096];
@@ -440,13 +432,13 @@ TEST_CASE("check: not beside a server; it repairs what a server refuses") {
     Client client(server.port());
     for (int i = 0; i < 100; ++i)
       REQUIRE(client.Do({"SET", "key" + std::to_string(i), std::string(1000, 'v')}) == "OK");
-    const Outcome outcome = Check(data);
+    const CheckOutcome outcome = Check(data);
     CHECK(outcome.exit_code == 1);
     CHECK(outcome.Says("another process uses this data directory"));
     CHECK(outcome.Says("stop the server, or look at a copy with --no-lock"));
     CHECK(server.Stop() == 0);
   }
-  Outcome outcome = Check(data);
+  CheckOutcome outcome = Check(data);
   INFO(outcome.text);
   CHECK(outcome.exit_code == 0);
   CHECK(outcome.Says("applies 100 records"));

@@ -29,16 +29,16 @@ std::string ImportProgram() {
   return std::filesystem::exists(beside) ? beside.string() : "build/fluxkv-import";
 }
 
-struct Outcome {
+struct ImportOutcome {
   int exit_code = -1;
   std::string text;  // standard output and standard error
   bool Says(const std::string& part) const { return text.find(part) != std::string::npos; }
 };
 
 // Runs the tool on the server, with a shell's words behind its name.
-Outcome Import(int port, const std::string& words) {
+ImportOutcome Import(int port, const std::string& words) {
   std::string line = ImportProgram() + " --port " + std::to_string(port) + " " + words + " 2>&1";
-  Outcome outcome;
+  ImportOutcome outcome;
   FILE* pipe = popen(line.c_str(), "r");
   REQUIRE(pipe != nullptr);
   char buffer[4096];
@@ -154,7 +154,7 @@ int CompareStrings(Client& redis, Client& ours) {
 TEST_CASE("import: every string, deadline and database of a dump") {
   Source& source = Shared();
   WireCase wire;
-  Outcome outcome = Import(wire.server.port(), source.file);
+  ImportOutcome outcome = Import(wire.server.port(), source.file);
   INFO(outcome.text);
   REQUIRE(outcome.exit_code == 0);
   CHECK(outcome.Says(": RDB version 1"));
@@ -184,7 +184,7 @@ TEST_CASE("import: a database that is not empty needs --replace or --keep") {
   WireCase wire;
   wire.client.Do({"SET", "text:hello", "ours"});
   wire.client.Do({"SET", "only here", "ours"});
-  Outcome outcome = Import(wire.server.port(), source.file);
+  ImportOutcome outcome = Import(wire.server.port(), source.file);
   CHECK(outcome.exit_code == 1);
   CHECK(outcome.Says("database 0 of the server has 2 keys: give --replace"));
   CHECK(wire.client.Do({"DBSIZE"}) == "(integer) 2");
@@ -204,7 +204,7 @@ TEST_CASE("import: one database, and into another") {
   Source& source = Shared();
   WireCase wire;
   wire.client.Do({"SET", "in the way", "v"});
-  Outcome outcome =
+  ImportOutcome outcome =
       Import(wire.server.port(), "--only-db 3 --db-map 3=7 --list-skipped " + source.file);
   CHECK(outcome.exit_code == 0);
   CHECK(outcome.Says("in database 3, which becomes 7"));
@@ -220,7 +220,7 @@ TEST_CASE("import: one database, and into another") {
 
 TEST_CASE("import: a dry run connects to nothing") {
   Source& source = Shared();
-  Outcome outcome = Import(1, "--dry-run --list-skipped " + source.file);
+  ImportOutcome outcome = Import(1, "--dry-run --list-skipped " + source.file);
   CHECK(outcome.exit_code == 0);
   CHECK(outcome.Says("would be imported        " + OfStrings()));
   CHECK(outcome.Says("stream: database 0 \"stream\"\n"));
@@ -230,7 +230,7 @@ TEST_CASE("import: a dry run connects to nothing") {
 TEST_CASE("import: from a pipe") {
   Source& source = Shared();
   WireCase wire;
-  Outcome outcome = Import(wire.server.port(), "- < " + source.file);
+  ImportOutcome outcome = Import(wire.server.port(), "- < " + source.file);
   CHECK(outcome.exit_code == 0);
   wire.client.Do({"FLUSHALL"});
   std::string words = " --port " + std::to_string(wire.server.port()) + " - 2>&1";
@@ -247,7 +247,7 @@ TEST_CASE("import: a damaged file is refused before anything is written") {
   std::string bytes{std::istreambuf_iterator<char>(good), {}};
   std::string bad = wire.server.dir() + "/bad.rdb";
   std::ofstream(bad, std::ios::binary) << bytes.substr(0, bytes.size() - 100);
-  Outcome outcome = Import(wire.server.port(), bad);
+  ImportOutcome outcome = Import(wire.server.port(), bad);
   CHECK(outcome.exit_code == 1);
   CHECK(outcome.Says(bad + ": byte " + std::to_string(bytes.size() - 100) + ": expected "));
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
@@ -269,7 +269,7 @@ TEST_CASE("import: a password, and a Unix socket") {
   Source& source = Shared();
   ServerProcess server({"--requirepass", "secret", "--unixsocket",
                         "/tmp/fluxkv-import-" + std::to_string(getpid()) + ".sock"});
-  Outcome outcome = Import(server.port(), source.file);
+  ImportOutcome outcome = Import(server.port(), source.file);
   CHECK(outcome.exit_code == 1);
   CHECK(outcome.Says("the server answers: NOAUTH Authentication required."));
   outcome = Import(server.port(), "--password wrong " + source.file);
@@ -285,7 +285,7 @@ TEST_CASE("import: a password, and a Unix socket") {
 TEST_CASE("import: a server that is full ends it, with the keys that it took") {
   Source& source = Shared();
   WireCase wire({"--maxmemory", "10mb"});
-  Outcome outcome = Import(wire.server.port(), source.file);
+  ImportOutcome outcome = Import(wire.server.port(), source.file);
   CHECK(outcome.exit_code == 1);
   CHECK(outcome.Says("the server answers: OOM command not allowed"));
   std::string size = wire.client.Do({"DBSIZE"});

@@ -14,7 +14,7 @@ namespace {
 
 const std::vector<std::string> kSeldom = {"--vacuum.interval", "1h"};
 
-std::string Field(Client& client, const std::string& name) {
+std::string VacuumField(Client& client, const std::string& name) {
   const std::string text = client.Do({"INFO", "vacuum"});
   const size_t at = text.find("\\n" + name + ":");
   if (at == std::string::npos) return "(no " + name + ")";
@@ -24,7 +24,7 @@ std::string Field(Client& client, const std::string& name) {
 
 bool Becomes(Client& client, const std::string& name, const std::string& value) {
   for (int i = 0; i < 2000; ++i) {
-    if (Field(client, name) == value) return true;
+    if (VacuumField(client, name) == value) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return false;
@@ -48,16 +48,16 @@ TEST_CASE("VACUUM answers what it gave back, in RESP2 and RESP3") {
     wire.client.Do({"HELLO", protocol});
     wire.client.Do({"VACUUM"});  // what came before
     SetKeys(wire.client, 100);
-    CHECK(Field(wire.client, "versions_live") == "100");
+    CHECK(VacuumField(wire.client, "versions_live") == "100");
     for (int i = 0; i < 40; ++i) wire.client.Do({"DEL", "key:" + std::to_string(i)});
-    CHECK(Field(wire.client, "versions_live") == "60");
+    CHECK(VacuumField(wire.client, "versions_live") == "60");
     const std::string reply = wire.client.DoRaw({"VACUUM"});
     CHECK(reply.starts_with((protocol == "2" ? "*8" : "%4") +
                             std::string("\r\n$8\r\nversions\r\n:40\r\n$4\r\nkeys\r\n:40\r\n"
                                         "$5\r\nbytes\r\n:")));
     CHECK(reply.find("\r\n$12\r\nmilliseconds\r\n:") != std::string::npos);
-    CHECK(Field(wire.client, "last_vacuum_keys") == "40");
-    CHECK(Field(wire.client, "vacuum_nodes_waiting") == "0");
+    CHECK(VacuumField(wire.client, "last_vacuum_keys") == "40");
+    CHECK(VacuumField(wire.client, "vacuum_nodes_waiting") == "0");
     wire.client.Do({"MULTI"});
     CHECK(wire.client.Do({"VACUUM"}) == "(error) ERR Command not allowed inside a transaction");
     wire.client.Do({"DISCARD"});
@@ -74,26 +74,26 @@ TEST_CASE(
   for (int i = 0; i < 200 && holder != "client:" + id; ++i) {
     walker.Send(Encode({"KEYS", "*"}));
     while (!walker.Readable(0) && holder != "client:" + id)
-      holder = Field(wire.client, "oldest_snapshot_holder");
+      holder = VacuumField(wire.client, "oldest_snapshot_holder");
     walker.ReadRaw();
   }
   CHECK(holder == "client:" + id);
   CHECK(Becomes(wire.client, "oldest_snapshot_holder", "none"));
-  CHECK(Field(wire.client, "oldest_snapshot_age_ms") == "0");
+  CHECK(VacuumField(wire.client, "oldest_snapshot_age_ms") == "0");
   wire.client.Do({"VACUUM"});
-  CHECK(Field(wire.client, "versions_dead") == "0");
+  CHECK(VacuumField(wire.client, "versions_dead") == "0");
 }
 
 TEST_CASE("vacuum.interval is changed while running") {
   WireCase wire(kSeldom);
   wire.client.Do({"VACUUM"});
-  CHECK(Field(wire.client, "vacuum_interval_ms") == "3600000");
+  CHECK(VacuumField(wire.client, "vacuum_interval_ms") == "3600000");
   SetKeys(wire.client, 100);
   for (int i = 0; i < 40; ++i) wire.client.Do({"DEL", "key:" + std::to_string(i)});
   CHECK(Becomes(wire.client, "vacuum_nodes_waiting", "40"));
   CHECK(wire.client.Do({"CONFIG", "SET", "vacuum.interval", "5ms"}) == "OK");
   CHECK(Becomes(wire.client, "vacuum_nodes_waiting", "0"));
-  CHECK(Field(wire.client, "last_vacuum_keys") == "40");
+  CHECK(VacuumField(wire.client, "last_vacuum_keys") == "40");
   CHECK(wire.client.Do({"CONFIG", "SET", "vacuum.interval", "1h"}) == "OK");
 }
 

@@ -30,6 +30,14 @@ std::string SharedServer::Stop() {
                    : "the server ended with exit code " + std::to_string(code) + ":\n" + output;
 }
 
+bool Becomes(const std::function<bool()>& condition) {
+  for (int i = 0; i < 2000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+
 WireCase::WireCase(const std::vector<std::string>& options, const char* file)
     : server(SharedServer::Instance().Get(file, options)), client(server.port()) {
   REQUIRE(client.Do({"FLUSHALL"}) == "OK");

@@ -9,6 +9,7 @@
 // A case whose server has died fails and shows its output; the next case gets a new one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ class SharedServer {
   std::unique_ptr<ServerProcess> server_;
   std::string key_;
 };
+
+// Whether it comes true within ten seconds.
+bool Becomes(const std::function<bool()>& condition);
 
 class WireCase {
  public:

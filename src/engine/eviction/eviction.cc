@@ -43,7 +43,7 @@ bool Eviction::File(size_t thread, SpaceNumber space, const Node* node, uint64_t
 }
 
 bool Eviction::Post(size_t thread, const Event& event) {
-  CHECK(thread < inboxes_.size());
+  ASSERT(thread < inboxes_.size());
   // Once a thread's inbox counts it is looked at for ever. Release and acquire: whoever unlinks
   // the node, and so whoever must not miss this event, comes after it by the key's latch.
   size_t used = inboxes_used_.load(std::memory_order_relaxed);

@@ -7,13 +7,13 @@
 namespace fluxkv::engine {
 
 VoidEntries::Space& VoidEntries::At(SpaceNumber space) {
-  CHECK(space < spaces_.size() && spaces_[space].state != State::kFree);
+  ASSERT(space < spaces_.size() && spaces_[space].state != State::kFree);
   return spaces_[space];
 }
 
 void VoidEntries::NoteRemoved(Entry entry) {
   Space& space = At(entry.space());
-  CHECK(space.entries > 0);
+  ASSERT(space.entries > 0);
   --space.entries;
   if (space.state != State::kDropped) return;
   --pending_;
@@ -60,8 +60,8 @@ std::optional<SpaceNumber> VoidEntries::NewSpace() {
 
 void VoidEntries::DropSpace(SpaceNumber number) {
   Space& space = At(number);
-  CHECK(space.state == State::kUsed);
-  CHECK(space.voids <= space.entries);
+  ASSERT(space.state == State::kUsed);
+  ASSERT(space.voids <= space.entries);
   const bool left = !PLANTED(EVICTION_REUSE_SPACE) && space.entries > 0;
   if (!left) {
     space = {};
