@@ -29,7 +29,7 @@ UNITDIR    ?= $(PREFIX)/lib/systemd/system
 FLAGS_release := -O3 -g -DNDEBUG $(if $(filter 1,$(LTO)),-flto=auto)
 FLAGS_library := -O3 -g1 -DNDEBUG -fPIC
 FLAGS_debug   := -O1 -g1 -DFLUXKV_PLANTS
-FLAGS_asan    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_asan    := -Og -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread -Wno-error=tsan
 JEMALLOC_release := 1
 JEMALLOC_library := 1
@@ -44,14 +44,19 @@ CXXFLAGS += $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $(WARNINGS) $(DEFINES) -Iinclu
 LDLIBS   := $(if $(JEMALLOC_$(FLAVOUR)),-ljemalloc) -luv -luring -lxxhash -lspdlog -lfmt
 QUIET    := $(if $(V),,@)
 # Tests are not optimised: their thousands of asserts would take most of the build.
-COMPILE   = $(QUIET)$(CACHE) $(CXX) $(CXXFLAGS) $(if $(filter tests/%,$<),-O0) $(USE_PCH) -MMD -MP -c $< -o $@
+OF_TESTS  = $(filter tests/% $(JOINED)/tests/%,$<)
+COMPILE   = $(QUIET)$(CACHE) $(CXX) $(CXXFLAGS) $(if $(OF_TESTS),-O0) $(USE_PCH) -MMD -MP -c $< -o $@
 LINK      = $(QUIET)$(CXX) $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $^ -o $@ $(LDLIBS)
 
-# The tests' builds parse the standard library once for src and once for tests, whose -O differs: a fifth of their time.
-# The product and the library are built without, so that there a source includes what it uses.
+# Most of a build's time goes to headers. So files of one folder are compiled together, up to JOIN bytes of them (0: each
+# alone): no two files of a folder may use a name of their own twice. And the tests' builds parse the standard library
+# once for src and once for tests, whose -O differs. The library is built without both, so that there a source includes
+# what it uses; JOIN=0 shows it for the rest.
+JOIN   ?= 60000
+JOINED := $(DIR)/joined
 PCH_DIR  := $(DIR)/precompiled
 PCH      := $(if $(filter debug asan tsan,$(FLAVOUR)),$(PCH_DIR)/src.h.gch $(PCH_DIR)/tests.h.gch)
-USE_PCH   = $(if $(PCH),-fpch-preprocess -include $(PCH_DIR)/$(if $(filter tests/%,$<),tests,src).h)
+USE_PCH   = $(if $(PCH),-fpch-preprocess -include $(PCH_DIR)/$(if $(OF_TESTS),tests,src).h)
 
 # Files are found, not listed. Support files of the tests are those that are no test and no program.
 SRC      := $(filter-out %/main.cc %_main.cc,$(sort $(shell find src -name '*.cc')))
@@ -70,6 +75,21 @@ FUZZ_MAIN := tests/fuzz/standalone_main.cc
 SUPPORT  := $(filter-out %_test.cc tests/doctest_main.cc $(WIRE) $(TOOLS) $(FUZZ) $(FUZZ_MAIN),$(TEST_CC))
 
 object   = $(patsubst %.cc,$(DIR)/%.o,$(1))
+ifeq ($(if $(filter library,$(FLAVOUR)),0,$(JOIN)),0)
+OBJECTS_IN := $(DIR)
+objects  = $(object)
+else
+OBJECTS_IN := $(JOINED)
+objects  = $(patsubst %.cc,%.o,$(shell scripts/join-sources.sh $(JOINED) $(JOIN) $(1)))
+endif
+SRC_OBJECTS  := $(call objects,$(SRC))
+ifeq ($(strip $(SRC_OBJECTS)),)
+$(error scripts/join-sources.sh: nothing to compile)
+endif
+UNIT_OBJECTS := $(call objects,$(UNIT))
+WIRE_OBJECTS := $(call objects,$(WIRE))
+# Those of SRC_OBJECTS that are of these folders.
+of_folders = $(filter $(foreach folder,$(1),$(OBJECTS_IN)/src/$(folder)/%),$(SRC_OBJECTS))
 EXAMPLES := $(patsubst examples/%.cc,build/examples/%,$(sort $(wildcard examples/*.cc)))
 PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
@@ -190,26 +210,27 @@ tools:  $(PROGRAMS)
 tests:  unit wire tools
 fuzzers: $(FUZZERS)
 
-$(DIR)/fluxkv: $(call object,$(filter-out src/library/%,$(SRC)) src/server/main.cc)
+$(DIR)/fluxkv: $(filter-out $(OBJECTS_IN)/src/library/%,$(SRC_OBJECTS)) $(DIR)/src/server/main.o
 	$(LINK)
-$(DIR)/fluxkv-import $(DIR)/fluxkv-check: $(DIR)/fluxkv-%: $(call object,$(filter src/base/% src/engine/% src/types/% src/persist/% src/tools/%,$(SRC))) $(DIR)/src/tools/%_main.o
+$(DIR)/fluxkv-import $(DIR)/fluxkv-check: $(DIR)/fluxkv-%: $(call of_folders,base engine types persist tools) $(DIR)/src/tools/%_main.o
 	$(LINK)
-$(DIR)/libfluxkv.a: $(call object,$(filter src/base/% src/engine/% src/types/% src/persist/% src/library/%,$(SRC)))
+$(DIR)/libfluxkv.a: $(call of_folders,base engine types persist library)
 	@mkdir -p $(@D) && rm -f $@ && gcc-ar rcs $@ $^
 $(EXAMPLES): build/examples/%: examples/%.cc build/library/libfluxkv.a $(wildcard include/fluxkv/*.h)
 	@mkdir -p $(@D) && echo "$@"
 	$(QUIET)$(CACHE) $(CXX) $(CXXSTD) -O2 $(WARNINGS) -Iinclude -c $< -o $@.o
 	$(QUIET)$(CXX) $(CXXSTD) $@.o build/library/libfluxkv.a -ljemalloc -lxxhash -lspdlog -lfmt -o $@
-$(DIR)/unit_tests: $(call object,$(UNIT) $(SRC)) $(DIR)/libsupport.a
+$(DIR)/unit_tests: $(UNIT_OBJECTS) $(SRC_OBJECTS) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
-$(DIR)/wire_tests: $(call object,$(WIRE)) $(DIR)/libsupport.a
+$(DIR)/wire_tests: $(WIRE_OBJECTS) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
-$(DIR)/kill_tool: $(DIR)/tests/crash/kill_tool.o $(call object,$(SRC)) $(DIR)/libsupport.a
+$(DIR)/kill_tool: $(DIR)/tests/crash/kill_tool.o $(SRC_OBJECTS) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
-$(filter-out $(DIR)/kill_tool,$(PROGRAMS)): $(DIR)/%: $(DIR)/tests/isolation/%.o $(call object,$(SRC)) $(DIR)/libsupport.a
+$(filter-out $(DIR)/kill_tool,$(PROGRAMS)): $(DIR)/%: $(DIR)/tests/isolation/%.o $(SRC_OBJECTS) $(DIR)/libsupport.a
 	$(LINK) -lhiredis
-$(FUZZERS): $(DIR)/%: $(DIR)/tests/fuzz/%.o $(call object,$(FUZZ_MAIN) $(SRC))
+$(FUZZERS): $(DIR)/%: $(DIR)/tests/fuzz/%.o $(call object,$(FUZZ_MAIN)) $(SRC_OBJECTS)
 	$(LINK)
+# Each alone: a program takes those it needs.
 $(DIR)/libsupport.a: $(call object,$(SUPPORT))
 	@mkdir -p $(@D) && rm -f $@ && gcc-ar rcs $@ $^
 
@@ -221,7 +242,7 @@ build/bench/floor: BENCH_LIBS := -luv -ljemalloc -lxxhash
 build/bench/load build/bench/floor: build/bench/%: bench/%.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXXSTD) -O3 $(WARNINGS) $< -o $@ $(BENCH_LIBS)
-build/bench/eviction_replay build/bench/engine: build/bench/%: $(call object,$(filter src/base/% src/engine/%,$(SRC))) $(DIR)/bench/%.o
+build/bench/eviction_replay build/bench/engine: build/bench/%: $(call of_folders,base engine) $(DIR)/bench/%.o
 	@mkdir -p $(@D)
 	$(LINK)
 
@@ -236,5 +257,8 @@ $(PCH_DIR)/%.h.gch: $(PCH_DIR)/%.h
 
 $(DIR)/%.o: %.cc $(PCH)
 	@mkdir -p $(@D) && echo "$(DIR): $<"
+	$(COMPILE)
+$(JOINED)/%.o: $(JOINED)/%.cc $(PCH)
+	@echo "$(DIR): $(*D)/ from $(*F).cc on"
 	$(COMPILE)
 -include $(shell find $(DIR) -name '*.d' 2>/dev/null)
