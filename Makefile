@@ -49,11 +49,12 @@ COMPILE   = $(QUIET)$(CACHE) $(CXX) $(CXXFLAGS) $(if $(OF_TESTS),-O0) $(USE_PCH)
 LINK      = $(QUIET)$(CXX) $(CXXSTD) $(FLAGS_$(FLAVOUR)) $(ARCH) $^ -o $@ $(LDLIBS)
 
 # Most of a build's time goes to headers. So files of one folder are compiled together, up to JOIN bytes of them (0: each
-# alone): no two files of a folder may use a name of their own twice. And the tests' builds parse the standard library
-# once for src and once for tests, whose -O differs. The library is built without both, so that there a source includes
-# what it uses; JOIN=0 shows it for the rest.
+# alone): no two files of a folder may use a name of their own twice, and one that changes macros for others is compiled
+# ALONE. And the tests' builds parse the standard library once for src and once for tests, whose -O differs. The library
+# is built without both, so that there a source includes what it uses; `make JOIN=0` shows it for the server.
 JOIN   ?= 60000
 JOINED := $(DIR)/joined
+ALONE  := src/config/toml_file.cc
 PCH_DIR  := $(DIR)/precompiled
 PCH      := $(if $(filter debug asan tsan,$(FLAVOUR)),$(PCH_DIR)/src.h.gch $(PCH_DIR)/tests.h.gch)
 USE_PCH   = $(if $(PCH),-fpch-preprocess -include $(PCH_DIR)/$(if $(OF_TESTS),tests,src).h)
@@ -78,14 +79,12 @@ object   = $(patsubst %.cc,$(DIR)/%.o,$(1))
 ifeq ($(if $(filter library,$(FLAVOUR)),0,$(JOIN)),0)
 OBJECTS_IN := $(DIR)
 objects  = $(object)
-else
+else ifneq ($(filter-out help format clean uninstall,$(or $(MAKECMDGOALS),all)),)
 OBJECTS_IN := $(JOINED)
-objects  = $(patsubst %.cc,%.o,$(shell scripts/join-sources.sh $(JOINED) $(JOIN) $(1)))
+together = $(shell scripts/join-sources.sh $(JOINED) '$(JOIN)' $(1))$(if $(filter-out 0,$(.SHELLSTATUS)),$(error not joined))
+objects  = $(patsubst %.cc,%.o,$(call together,$(filter-out $(ALONE),$(1)))) $(call object,$(filter $(ALONE),$(1)))
 endif
 SRC_OBJECTS  := $(call objects,$(SRC))
-ifeq ($(strip $(SRC_OBJECTS)),)
-$(error scripts/join-sources.sh: nothing to compile)
-endif
 UNIT_OBJECTS := $(call objects,$(UNIT))
 WIRE_OBJECTS := $(call objects,$(WIRE))
 # Those of SRC_OBJECTS that are of these folders.

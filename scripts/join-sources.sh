@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # Writes sources that include others: scripts/join-sources.sh INTO BYTES FILE...   (called by the Makefile)
 # Files of one folder are put together until they have BYTES; such a source stands below INTO by the path of its first
-# file. One that is there with the same text is not touched. Prints the paths of all.
+# file. One that is there with the same text is not touched. Prints the paths of all, or nothing if something is wrong.
 set -euo pipefail
 into=$1 bytes_most=$2
+[[ $bytes_most =~ ^[0-9]+$ ]] || { echo "$0: JOIN is '$bytes_most': not a number of bytes" >&2; exit 2; }
 shift 2
-text= target= folder= bytes=0
+sizes=$(wc -c "$@")
+text= target= folder= bytes=0 targets=()
 finish() {
   [ -n "$target" ] || return 0
   if [ ! -f "$target" ] || [ "$(<"$target")" != "${text%$'\n'}" ]; then
     mkdir -p "${target%/*}"
-    printf '%s' "$text" >"$target"
+    printf '%s' "$text" >"$target.$$"
+    mv "$target.$$" "$target"
   fi
-  echo "$target"
+  targets+=("$target")
 }
 while read -r size path; do
   [ "$path" != total ] || continue
@@ -22,5 +25,6 @@ while read -r size path; do
   fi
   text+="#include \"$path\""$'\n'
   bytes=$((bytes + size))
-done < <(wc -c "$@" | LC_ALL=C sort -k 2)
+done <<<"$(LC_ALL=C sort -k 2 <<<"$sizes")"
 finish
+printf '%s\n' "${targets[@]}"

@@ -56,8 +56,6 @@ constexpr Command AclContainer(std::string_view name, std::string_view since,
           .subcommands = subcommands};
 }
 
-constexpr std::string_view kAclHelpSummary = "Returns a text about the subcommands.";
-
 constexpr uint32_t kAclFlags = kNoScript | kLoading | kStale;
 constexpr Command kAclSubcommands[] = {
     AclSubcommand("acl", "cat", -2, kAclFlags, "6.0.0", "Returns categories or their commands.",
@@ -66,7 +64,7 @@ constexpr Command kAclSubcommands[] = {
                   &AclGenPass),
     AclSubcommand("acl", "getuser", 3, kAclFlags | kAdmin, "6.0.0", "Returns what a user may do.",
                   &AclGetUser),
-    AclSubcommand("acl", "help", 2, kLoading | kStale, "6.0.0", kAclHelpSummary, &AclHelp),
+    AclSubcommand("acl", "help", 2, kLoading | kStale, "6.0.0", kHelpSummary, &AclHelp),
     AclSubcommand("acl", "list", 2, kAclFlags | kAdmin, "6.0.0",
                   "Returns the users and what they may do.", &AclList),
     AclSubcommand("acl", "users", 2, kAclFlags | kAdmin, "6.0.0", "Returns the names of the users.",
@@ -76,7 +74,7 @@ constexpr Command kAclSubcommands[] = {
 };
 
 constexpr Command kModuleSubcommands[] = {
-    AclSubcommand("module", "help", 2, kLoading | kStale, "5.0.0", kAclHelpSummary, &ModuleHelp),
+    AclSubcommand("module", "help", 2, kLoading | kStale, "5.0.0", kHelpSummary, &ModuleHelp),
     AclSubcommand("module", "list", 2, kAdmin | kNoScript, "4.0.0", "Returns the loaded modules.",
                   &ModuleList),
 };

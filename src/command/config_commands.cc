@@ -92,8 +92,7 @@ constexpr std::string_view kPerParameter = "O(N) where N is the number of option
 constexpr Command kConfigSubcommands[] = {
     ConfigSubcommand("get", -3, kUsualConfigFlags, "2.0.0", kPerParameter,
                      "Returns values of options.", &ConfigGet),
-    ConfigSubcommand("help", 2, kLoading | kStale, "5.0.0", "O(1)",
-                     "Returns a text about the subcommands.", &ConfigHelp),
+    ConfigSubcommand("help", 2, kLoading | kStale, "5.0.0", "O(1)", kHelpSummary, &ConfigHelp),
     ConfigSubcommand("reload", 2, kUsualConfigFlags, "7.2.0",
                      "O(N) where N is the size of the files",
                      "Reads the configuration files again.", &ConfigReload),

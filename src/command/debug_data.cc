@@ -53,7 +53,7 @@ class Digest {
   std::array<uint32_t, 5> words_{};
 };
 
-constexpr int kObjectLruBits = 24;
+constexpr int kObjectLruBits = 24;  // as of lru_clock in INFO
 // Of DUMP's payload: the type before the value; version and checksum behind it.
 constexpr size_t kDumpFrameBytes = 1 + 2 + 8;
 

@@ -28,7 +28,7 @@ namespace {
 
 // Readers of a database look through all that are under way in it; the next ones wait.
 constexpr size_t kUnderWayMost = 64;
-constexpr int64_t kDeletedLookEveryMs = 1;
+constexpr int64_t kDelrangeLookEveryMs = 1;
 constexpr std::string_view kTooLarge =
     "ERR so many keys take more than transactions.max_bytes in one transaction: "
     "delete them outside of MULTI";
@@ -57,7 +57,7 @@ class ParkedDelete final : public Parked {
   }
 
   bool Step(Context& c) override {
-    look_at_ms_ = c.services.clock.now_ms() + kDeletedLookEveryMs;
+    look_at_ms_ = c.services.clock.now_ms() + kDelrangeLookEveryMs;
     if (deleted_ == nullptr) return TryAgain(c);
     if (!deleted_->settled()) return false;
     c.txn.DependOn(deleted_->stamp());

@@ -13,6 +13,9 @@
 
 namespace fluxkv::command {
 
+// What COMMAND DOCS says of a HELP subcommand.
+inline constexpr std::string_view kHelpSummary = "Returns a text about the subcommands.";
+
 // A heading with the command's name, the lines, and HELP itself, each a simple string.
 void ReplyHelp(Context& c, std::span<const std::string_view> lines);
 

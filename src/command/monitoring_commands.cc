@@ -9,7 +9,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr std::string_view kMonitoringHelp[] = {
+constexpr std::string_view kSlowLogHelp[] = {
     "GET [<count>]",
     "    The newest <count> entries (default: 10, -1: all). Each is an array of",
     "    id, time, microseconds, arguments, address and name of the client.",
@@ -20,7 +20,7 @@ constexpr std::string_view kMonitoringHelp[] = {
 };
 
 void SlowLogHelp(Context& c) {
-  ReplyHelp(c, kMonitoringHelp);
+  ReplyHelp(c, kSlowLogHelp);
 }
 
 void SlowLogGet(Context& c) {
@@ -71,15 +71,13 @@ constexpr Command MonitoringSubcommand(std::string_view parent, std::string_view
 }
 
 constexpr uint32_t kHelpFlags = kLoading | kStale;
-constexpr std::string_view kMonitoringHelpSummary = "Returns a text about the subcommands.";
 
 constexpr uint32_t kSlowLogFlags = kAdmin | kLoading | kStale;
 constexpr Command kSlowLogSubcommands[] = {
     MonitoringSubcommand("slowlog", "get", -2, kSlowLogFlags, "2.2.12",
                          "Returns entries of the slow log.", &SlowLogGet,
                          "O(N) where N is the number of entries returned"),
-    MonitoringSubcommand("slowlog", "help", 2, kHelpFlags, "6.2.0", kMonitoringHelpSummary,
-                         &SlowLogHelp),
+    MonitoringSubcommand("slowlog", "help", 2, kHelpFlags, "6.2.0", kHelpSummary, &SlowLogHelp),
     MonitoringSubcommand("slowlog", "len", 2, kSlowLogFlags, "2.2.12",
                          "Returns the number of entries of the slow log.", &SlowLogLen),
     MonitoringSubcommand("slowlog", "reset", 2, kSlowLogFlags, "2.2.12", "Forgets all entries.",
@@ -92,8 +90,7 @@ constexpr Command kLatencySubcommands[] = {
                          "Returns a report on slow events.", &LatencyDoctor),
     MonitoringSubcommand("latency", "graph", 3, kLatencyFlags, "2.8.13",
                          "Returns a drawing of an event.", &LatencyGraphCommand),
-    MonitoringSubcommand("latency", "help", 2, kHelpFlags, "2.8.13", kMonitoringHelpSummary,
-                         &LatencyHelp),
+    MonitoringSubcommand("latency", "help", 2, kHelpFlags, "2.8.13", kHelpSummary, &LatencyHelp),
     MonitoringSubcommand("latency", "histogram", -2, kLatencyFlags, "7.0.0",
                          "Returns how long commands took.", &LatencyHistogram,
                          "O(N) where N is the number of commands returned"),
@@ -117,8 +114,7 @@ constexpr Command MemoryUsageRow() {
 constexpr Command kMemorySubcommands[] = {
     MonitoringSubcommand("memory", "doctor", 2, 0, "4.0.0", "Returns a report on memory.",
                          &MemoryDoctor),
-    MonitoringSubcommand("memory", "help", 2, kHelpFlags, "4.0.0", kMonitoringHelpSummary,
-                         &MemoryHelp),
+    MonitoringSubcommand("memory", "help", 2, kHelpFlags, "4.0.0", kHelpSummary, &MemoryHelp),
     MonitoringSubcommand("memory", "malloc-stats", 2, 0, "4.0.0",
                          "Returns the allocator's own report.", &MemoryMallocStats,
                          "Depends on how much memory is allocated, could be slow"),

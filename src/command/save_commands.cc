@@ -14,7 +14,7 @@
 namespace fluxkv::command {
 namespace {
 
-constexpr int64_t kSavedLookEveryMs = 5;
+constexpr int64_t kSaveLookEveryMs = 5;
 constexpr std::string_view kInProgress = "ERR Background save already in progress";
 
 // Waits until something has ended, then answers. Not shown as blocked: the server works for it.
@@ -23,7 +23,7 @@ class ParkedUntil : public Parked {
   explicit ParkedUntil(std::function<bool(Context&)> step) : step_(std::move(step)) {}
   bool Step(Context& c) override {
     if (step_(c)) return true;
-    look_at_ms_ = c.services.clock.now_ms() + kSavedLookEveryMs;
+    look_at_ms_ = c.services.clock.now_ms() + kSaveLookEveryMs;
     return false;
   }
   int64_t wake_at_ms() const override { return look_at_ms_; }
@@ -85,7 +85,7 @@ class ParkedWaitAof : public Parked {
     const bool hopeless = local_ && !c.services.persistence.log_on();
     if (now_ms < until_ms_ && !(durable && local_) && !hopeless) {
       c.services.persistence.RequestSync();
-      look_at_ms_ = std::min(until_ms_, now_ms + kSavedLookEveryMs);
+      look_at_ms_ = std::min(until_ms_, now_ms + kSaveLookEveryMs);
       return false;
     }
     Answer(c, durable);

@@ -205,7 +205,7 @@ bool ValidProcTitle(std::string_view text) {
   return true;
 }
 
-Result<Value> ParseStored(const Option& option, const std::string& text) {
+Result<Value> CheckedText(const Option& option, const std::string& text) {
   std::string name(option.redis_name);
   bool path = text.find('/') != std::string::npos || text.find('\\') != std::string::npos;
   if (text.find('\0') != std::string::npos) {
@@ -292,7 +292,7 @@ Result<Value> ParseValue(const Option& option, std::span<const std::string> word
     case Type::kEnum:
       return ParseEnum(option, words[0]);
     case Type::kText:
-      return ParseStored(option, words[0]);
+      return CheckedText(option, words[0]);
     case Type::kDirectory:
       return ParseDirectory(words[0]);
     case Type::kNotify:

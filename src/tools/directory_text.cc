@@ -4,13 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "tools/directory_report.h"
 
 namespace fluxkv::tools {
 
 namespace {
-
-constexpr int64_t kMsPerSecond = 1000;
 
 std::string Time(int64_t ms) {
   const std::time_t seconds = ms / kMsPerSecond;

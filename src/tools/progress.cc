@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kTerminalNs = 1'000'000'000;
 constexpr int64_t kElsewhereNs = 10'000'000'000;
-constexpr uint64_t kShownUnit = 1'000'000;
+constexpr uint64_t kBytesPerMegabyte = 1'000'000;
 
 }  // namespace
 
@@ -32,9 +32,9 @@ void Progress::Show(uint64_t keys, uint64_t bytes) {
 
 void Progress::Print(uint64_t keys, uint64_t bytes, int64_t now_ns) {
   shown_ns_ = now_ns;
-  std::string line = fmt::format("{}: {} keys, {}", what_, keys, bytes / kShownUnit);
+  std::string line = fmt::format("{}: {} keys, {}", what_, keys, bytes / kBytesPerMegabyte);
   if (total_bytes_ && *total_bytes_ > 0) {
-    line += fmt::format(" of {} MB ({:.0f}%)", *total_bytes_ / kShownUnit,
+    line += fmt::format(" of {} MB ({:.0f}%)", *total_bytes_ / kBytesPerMegabyte,
                         100.0 * static_cast<double>(bytes) / static_cast<double>(*total_bytes_));
   } else {
     line += " MB";

@@ -14,7 +14,6 @@
 
 #include <doctest/doctest.h>
 
-#include "base/check.h"
 #include "config/config.h"
 
 namespace fluxkv::config {

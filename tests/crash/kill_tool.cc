@@ -44,7 +44,6 @@ constexpr size_t kThreads = 4;
 constexpr uint64_t kDirectorySlack = 4 << 20;
 // The log begins a segment of its own pool behind the first at the latest, the second covers it.
 constexpr int kSnapshotsToShrink = 3;
-constexpr int64_t kMsPerSecond = 1000;
 constexpr int64_t kModeWithinMs = 60'000;
 
 enum class Ending { kAnyMoment, kInSnapshot, kAfterRecycling, kWhileLoading, kTerm };

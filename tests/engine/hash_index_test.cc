@@ -13,7 +13,7 @@
 namespace fluxkv::engine {
 namespace {
 
-// IndexNodes that the index points at; freed with this.
+// Nodes that the index points at; freed with this.
 class IndexNodes {
  public:
   ~IndexNodes() {
@@ -24,10 +24,6 @@ class IndexNodes {
  private:
   std::vector<Node*> all_;
 };
-
-std::string KeyName(uint64_t n) {
-  return "key:" + std::to_string(n);
-}
 
 void Breathe(Reclaimer& reclaimer) {
   reclaimer.Leave();

@@ -24,7 +24,7 @@ std::shared_ptr<const RangeDelete> DeleteRange(Session& session, KeyInterval int
   return deleted;
 }
 
-void VacuumOutside(Database& database, Session& session) {
+void VacuumOutsideEpoch(Database& database, Session& session) {
   session.LeaveEpoch();
   database.Vacuum();
   session.EnterEpoch();
@@ -51,19 +51,19 @@ TEST_CASE("range delete: key by key, with the same figures at the end") {
     if (by_range) {
       const auto deleted = DeleteRange(session, KeyInterval::OfPrefix("k"));
       REQUIRE(deleted != nullptr);
-      VacuumOutside(database, session);
+      VacuumOutsideEpoch(database, session);
       CHECK(deleted->settled());
       CHECK(deleted->keys() == 300);
     } else {
       for (size_t i = 0; i < 300; ++i) session.Delete(0, FourDigits(i));
-      VacuumOutside(database, session);
+      VacuumOutsideEpoch(database, session);
     }
     CHECK(database.stats().range_deletes == 0);
     CHECK(database.database_stats(0).keys == 2);
     CHECK(database.database_stats(0).keys_with_expiry == 0);
     session.Delete(0, "j");
     session.Delete(0, "l");
-    VacuumOutside(database, session);
+    VacuumOutsideEpoch(database, session);
     CHECK(DataBytes(database) == empty);
     CHECK(database.stats().versions_kept == 0);
   }
@@ -102,7 +102,7 @@ TEST_CASE("range delete: everybody sees it while nothing of it is settled") {
   for (const uint64_t more : {0, 100, 200}) {
     CAPTURE(more);
     database.LimitSettling(more);
-    VacuumOutside(database, session);
+    VacuumOutsideEpoch(database, session);
     database.LimitSettling(0);
     CHECK(deleted->settled() == (more == 200));
     CHECK(session.Get(0, FourDigits(7)) == "(absent)");
@@ -133,7 +133,7 @@ TEST_CASE("range delete: everybody sees it while nothing of it is settled") {
   before.Rollback();
   after.Rollback();
   copy.Rollback();
-  VacuumOutside(database, session);
+  VacuumOutsideEpoch(database, session);
   CHECK(database.stats().versions_kept == 0);
   CHECK(database.vacuum_stats().nodes_held == 0);
 }
@@ -172,7 +172,7 @@ TEST_CASE("range delete: who writes a key settles it first") {
   CHECK(third->keys() == 1);
   CHECK(session.Count(0) == 1);
   database.LimitSettling(std::nullopt);
-  VacuumOutside(database, session);
+  VacuumOutsideEpoch(database, session);
   CHECK(Text(reader.Get(0, Key("k1003"))) == "(absent)");
   CHECK(reader.CountKeys(0) == 0);
   CHECK(session.Get(0, FourDigits(3)) == "newer");
@@ -200,11 +200,11 @@ TEST_CASE(
   const auto deleted = DeleteRange(session, kAll);
   while (clock.Tick() < now_ms + 21) std::this_thread::yield();
   database.set_active_expiry(true);
-  VacuumOutside(database, session);  // the deadlines are due: "soon" is settled by that
+  VacuumOutsideEpoch(database, session);  // the deadlines are due: "soon" is settled by that
   CHECK(session.Count(0) == 0);
   CHECK(deleted->keys() == 1);
   database.LimitSettling(std::nullopt);
-  VacuumOutside(database, session);
+  VacuumOutsideEpoch(database, session);
   CHECK(deleted->keys() == 2);
   CHECK(expired == std::set<std::string>{"past"});
   CHECK(gone == std::set<std::string>{"later", "soon"});
@@ -240,7 +240,7 @@ TEST_CASE("range delete: watched keys that are there count as changed") {
   CHECK(changed() == "a");
   const WatchToken after = database.Watch(0, Key("b"));  // it is absent
   database.LimitSettling(std::nullopt);
-  VacuumOutside(database, session);
+  VacuumOutsideEpoch(database, session);
   REQUIRE(deleted->settled());
   CHECK(changed() == "a");
   tokens["b"] = after;
@@ -261,7 +261,7 @@ TEST_CASE("range delete: with its database swapped or flushed before it is settl
       database.LimitSettling(settled);
       for (size_t i = 0; i < 20; ++i) session.Set(0, FourDigits(i), "old");
       const auto deleted = DeleteRange(session, {FourDigits(0), FourDigits(15)});
-      VacuumOutside(database, session);
+      VacuumOutsideEpoch(database, session);
       CHECK(deleted->keys() == settled);
       Transaction reader(session.handle());
       REQUIRE(reader.BeginSnapshot(Isolation::kSnapshot, /*read_only=*/true));
@@ -274,7 +274,7 @@ TEST_CASE("range delete: with its database swapped or flushed before it is settl
       CHECK(session.Count(0) == 0);
       CHECK(session.Count(3) == (flush ? 0 : 5));
       database.LimitSettling(std::nullopt);
-      VacuumOutside(database, session);
+      VacuumOutsideEpoch(database, session);
       CHECK(deleted->settled());
       CHECK(deleted->keys() == 15);
       CHECK(reader.CountKeys(0) == 5);
@@ -284,7 +284,7 @@ TEST_CASE("range delete: with its database swapped or flushed before it is settl
       session.txn().BeginExclusive();
       session.txn().ClearDatabase(3);
       session.Finish();
-      VacuumOutside(database, session);
+      VacuumOutsideEpoch(database, session);
       CHECK(database.stats().range_deletes == 0);
       CHECK(database.stats().versions_kept == 0);
     }
@@ -366,7 +366,7 @@ TEST_CASE("range delete: threads that swap databases and delete ranges of them")
     }
   });
   Session session(database);
-  VacuumOutside(database, session);
+  VacuumOutsideEpoch(database, session);
   const auto left = static_cast<int64_t>(session.Count(0) + session.Count(1));
   CHECK(deleted_keys.load() == written.load() - left);
   CHECK(database.stats().range_deletes == 0);
@@ -409,7 +409,7 @@ TEST_CASE("range delete: one that an open transaction's snapshot does not see co
     DeleteRange(session, {"a", "d"});
     session.Set(0, "y", "v");
     CHECK(session.Get(0, "z") == "v");  // it comes after the range delete, so the reader does not
-    VacuumOutside(database, session);
+    VacuumOutsideEpoch(database, session);
     CHECK_FALSE(writer.Commit());
     CHECK(writer.conflict_reason() == "key 'a' was written since");
     CHECK_FALSE(reader.Commit());
@@ -417,9 +417,9 @@ TEST_CASE("range delete: one that an open transaction's snapshot does not see co
           "key 'b', which was read, was overwritten, and key 'z', which it writes, was read since");
     CHECK(other.Commit());
     database.LimitSettling(std::nullopt);
-    VacuumOutside(database, session);
+    VacuumOutsideEpoch(database, session);
     DeleteRange(session, kAll);
-    VacuumOutside(database, session);
+    VacuumOutsideEpoch(database, session);
   }
 }
 
@@ -526,7 +526,7 @@ TEST_CASE("range delete: threads that read, write and delete ranges") {
   CHECK(late.load() == 0);
   CHECK(deletes.load() > 0);
   Session session(database);
-  VacuumOutside(database, session);
+  VacuumOutsideEpoch(database, session);
   const auto pairs = static_cast<int64_t>(session.Count(0)) / 2;
   CHECK(deleted_keys.load() == 2 * (written.load() - pairs));
   CHECK(database.stats().range_deletes == 0);

@@ -43,7 +43,6 @@ class Promises {
   std::vector<Promise> promises_;
 };
 
-// The files after a crash hold the state of the model at some commit, at or behind `promised`.
 void RunCrashPoints(Mode mode, uint64_t seed, int commits, int seeds_a_point) {
   std::mt19937_64 random(seed);
   LossyFileSystem files;

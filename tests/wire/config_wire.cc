@@ -1,12 +1,9 @@
 // Goal: what is configured while running is there after a restart, what is in the file is there
 // after a SIGHUP, and a bad file does no harm to a running server and stops a start with one line.
 // Method: servers of their own with files of their own, real signals, restarts, exit codes.
-#include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <string>
-#include <thread>
 
 #include <doctest/doctest.h>
 #include <signal.h>

@@ -22,12 +22,8 @@ std::string VacuumField(Client& client, const std::string& name) {
   return text.substr(begin, text.find('\\', begin) - begin);
 }
 
-bool Becomes(Client& client, const std::string& name, const std::string& value) {
-  for (int i = 0; i < 2000; ++i) {
-    if (VacuumField(client, name) == value) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
+bool FieldBecomes(Client& client, const std::string& name, const std::string& value) {
+  return Becomes([&] { return VacuumField(client, name) == value; });
 }
 
 void SetKeys(Client& client, int keys) {
@@ -78,7 +74,7 @@ TEST_CASE(
     walker.ReadRaw();
   }
   CHECK(holder == "client:" + id);
-  CHECK(Becomes(wire.client, "oldest_snapshot_holder", "none"));
+  CHECK(FieldBecomes(wire.client, "oldest_snapshot_holder", "none"));
   CHECK(VacuumField(wire.client, "oldest_snapshot_age_ms") == "0");
   wire.client.Do({"VACUUM"});
   CHECK(VacuumField(wire.client, "versions_dead") == "0");
@@ -90,9 +86,9 @@ TEST_CASE("vacuum.interval is changed while running") {
   CHECK(VacuumField(wire.client, "vacuum_interval_ms") == "3600000");
   SetKeys(wire.client, 100);
   for (int i = 0; i < 40; ++i) wire.client.Do({"DEL", "key:" + std::to_string(i)});
-  CHECK(Becomes(wire.client, "vacuum_nodes_waiting", "40"));
+  CHECK(FieldBecomes(wire.client, "vacuum_nodes_waiting", "40"));
   CHECK(wire.client.Do({"CONFIG", "SET", "vacuum.interval", "5ms"}) == "OK");
-  CHECK(Becomes(wire.client, "vacuum_nodes_waiting", "0"));
+  CHECK(FieldBecomes(wire.client, "vacuum_nodes_waiting", "0"));
   CHECK(VacuumField(wire.client, "last_vacuum_keys") == "40");
   CHECK(wire.client.Do({"CONFIG", "SET", "vacuum.interval", "1h"}) == "OK");
 }

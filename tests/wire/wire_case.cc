@@ -1,5 +1,8 @@
 #include "tests/wire/wire_case.h"
 
+#include <chrono>
+#include <thread>
+
 #include <doctest/doctest.h>
 
 namespace fluxkv::wire {
