@@ -62,7 +62,7 @@ def lint_steps():
     return [
         Step("lint-format", ["clang-format", "--dry-run", "-Werror", *sources]),
         Step("lint-includes", ["scripts/check-includes.py"]),
-        Step("lint-headers", ["scripts/check-headers.sh"], timeout=300),
+        Step("lint-headers", ["scripts/check-headers.sh"], timeout=600),
         Step("lint-docs", ["scripts/check-docs.py"]),
     ]
 
