@@ -77,10 +77,8 @@ SUPPORT  := $(filter-out %_test.cc tests/doctest_main.cc $(WIRE) $(TOOLS) $(FUZZ
 
 object   = $(patsubst %.cc,$(DIR)/%.o,$(1))
 ifeq ($(if $(filter library,$(FLAVOUR)),0,$(JOIN)),0)
-OBJECTS_IN := $(DIR)
 objects  = $(object)
 else ifneq ($(filter-out help format clean uninstall,$(or $(MAKECMDGOALS),all)),)
-OBJECTS_IN := $(JOINED)
 together = $(shell scripts/join-sources.sh $(JOINED) '$(JOIN)' $(1))$(if $(filter-out 0,$(.SHELLSTATUS)),$(error not joined))
 objects  = $(patsubst %.cc,%.o,$(call together,$(filter-out $(ALONE),$(1)))) $(call object,$(filter $(ALONE),$(1)))
 endif
@@ -88,7 +86,7 @@ SRC_OBJECTS  := $(call objects,$(SRC))
 UNIT_OBJECTS := $(call objects,$(UNIT))
 WIRE_OBJECTS := $(call objects,$(WIRE))
 # Those of SRC_OBJECTS that are of these folders.
-of_folders = $(filter $(foreach folder,$(1),$(OBJECTS_IN)/src/$(folder)/%),$(SRC_OBJECTS))
+of_folders = $(filter $(foreach folder,$(1),$(DIR)/src/$(folder)/% $(JOINED)/src/$(folder)/%),$(SRC_OBJECTS))
 EXAMPLES := $(patsubst examples/%.cc,build/examples/%,$(sort $(wildcard examples/*.cc)))
 PROGRAMS := $(patsubst %.cc,$(DIR)/%,$(notdir $(TOOLS)))
 FUZZERS  := $(patsubst tests/fuzz/%.cc,$(DIR)/%,$(FUZZ))
@@ -209,7 +207,7 @@ tools:  $(PROGRAMS)
 tests:  unit wire tools
 fuzzers: $(FUZZERS)
 
-$(DIR)/fluxkv: $(filter-out $(OBJECTS_IN)/src/library/%,$(SRC_OBJECTS)) $(DIR)/src/server/main.o
+$(DIR)/fluxkv: $(filter-out $(call of_folders,library),$(SRC_OBJECTS)) $(DIR)/src/server/main.o
 	$(LINK)
 $(DIR)/fluxkv-import $(DIR)/fluxkv-check: $(DIR)/fluxkv-%: $(call of_folders,base engine types persist tools) $(DIR)/src/tools/%_main.o
 	$(LINK)

@@ -9,6 +9,7 @@
 #include "command/arguments.h"
 #include "command/debug_handlers.h"
 #include "command/errors.h"
+#include "command/info.h"
 #include "command/refusals.h"
 #include "command/services.h"
 #include "command/value_support.h"
@@ -53,7 +54,6 @@ class Digest {
   std::array<uint32_t, 5> words_{};
 };
 
-constexpr int kObjectLruBits = 24;  // as of lru_clock in INFO
 // Of DUMP's payload: the type before the value; version and checksum behind it.
 constexpr size_t kDumpFrameBytes = 1 + 2 + 8;
 
@@ -64,7 +64,7 @@ void DebugObject(Context& c) {
   const engine::Version* version = c.txn.Peek(c.db(), key);
   if (version == nullptr) return c.reply.Error(errors::kNoSuchKey);
   int64_t idle_s = static_cast<int64_t>(c.txn.IdleSeconds(c.db(), key).value_or(0));
-  int64_t clock = (c.txn.now_ms() / 1000 - idle_s) & ((int64_t{1} << kObjectLruBits) - 1);
+  int64_t clock = (c.txn.now_ms() / 1000 - idle_s) & ((int64_t{1} << kLruClockBits) - 1);
   char text[256];
   std::snprintf(text, sizeof text,
                 "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%lld "

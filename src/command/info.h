@@ -11,6 +11,9 @@
 
 namespace fluxkv::command {
 
+// Seconds as Redis keeps them for LRU: lru_clock here, and DEBUG OBJECT.
+inline constexpr int kLruClockBits = 24;
+
 // Handler of INFO [section ...].
 void Info(Context& c);
 

@@ -61,8 +61,6 @@ double Seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
-constexpr int kLruClockBits = 24;
-
 }  // namespace
 
 void InfoServer(const Services& services, InfoText* info) {

@@ -33,7 +33,7 @@
 
 namespace fluxkv::command {
 
-// How refusals print that many commands share.
+// Refusals that many commands share, as a reply's text.
 inline constexpr std::string_view kSyntaxError = "(error) ERR syntax error";
 inline constexpr std::string_view kNotInt = "(error) ERR value is not an integer or out of range";
 

@@ -1,9 +1,7 @@
 // Goal: VACUUM over the wire: what it answers, what INFO tells of what is kept and for whom, and
 // that vacuum.interval does the same without being asked. Method: a server that vacuums by itself
 // once an hour; keys counted, a KEYS that takes long as the holder of a snapshot.
-#include <chrono>
 #include <string>
-#include <thread>
 
 #include <doctest/doctest.h>
 
