@@ -47,6 +47,8 @@ void Collector::FollowPolicy() {
   Eviction::Former former;  // goes when no latch is held and nobody waits: it may be large
   if (wanted != policy_) {
     Handle::Scope in_epoch(*handle_);
+    // Before the policy is in force, so that who finds no victim in it waits for one.
+    if (wanted.kind != PolicyKind::kNone) walking_.store(true, std::memory_order_release);
     txn_->BeginExclusive();
     const AccessKind fields = store_.eviction.clock().kind();
     {

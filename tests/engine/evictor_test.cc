@@ -110,6 +110,47 @@ TEST_CASE("evictor: without a policy, or when nothing may go, there is no room")
   CHECK(session.Get(0, SevenDigits(9)) == "v");
 }
 
+TEST_CASE("evictor: while another thread has the last victim in its hands, there is room") {
+  Clock clock;
+  Database database({}, clock);
+  Session session(database);
+  Evictor evictor(session.handle());
+  Use(database, PolicyKind::kLru, /*volatile_only=*/true);
+  session.Set(0, SevenDigits(0), std::string(1000, 'x'));
+  session.Set(0, SevenDigits(1), "v", clock.now_ms() + 3'600'000);
+  const uint64_t limit = database.used_bytes() - 1;
+  Eviction& eviction = session.handle().store().eviction;
+  std::vector<Victim> victims;
+  { Eviction::Session(eviction).Pick(1, &victims); }
+  REQUIRE(victims.size() == 1);
+  CHECK(evictor.MakeRoom(limit, 0) == Room::kMore);
+  CHECK(session.Count(0) == 2);
+  { Eviction::Session(eviction).PutBack(victims[0]); }
+  CHECK(evictor.MakeRoom(limit, 0) == Room::kEnough);
+  CHECK(session.Count(0) == 1);
+  CHECK(evictor.MakeRoom(1, 0) == Room::kNone);
+}
+
+TEST_CASE("evictor: nobody is refused while keys are filed for a new policy") {
+  constexpr size_t kKeys = 5000;
+  Clock clock;
+  Database database({}, clock);
+  Session session(database);
+  Evictor evictor(session.handle());
+  Eviction& eviction = session.handle().store().eviction;
+  for (size_t i = 0; i < kKeys; ++i) session.Set(0, SevenDigits(i), "v");
+  for (int round = 0; round < 400 / kSlower; ++round) {
+    database.SetPolicy(PolicyKind::kLru, false);
+    while (eviction.kind() == PolicyKind::kNone) {
+    }
+    REQUIRE(evictor.MakeRoom(database.used_bytes() - 1, 0) != Room::kNone);
+    database.SetPolicy(PolicyKind::kNone, false);
+    database.AwaitPolicy();
+    session.Set(0, SevenDigits(static_cast<size_t>(round) % kKeys), "v");
+  }
+  session.LeaveEpoch();
+}
+
 TEST_CASE("evictor: LRU takes what was used longest ago, in the order of use") {
   FLUXKV_SEEDED(seed);
   constexpr size_t kKeys = 500;

@@ -117,7 +117,7 @@ void Eviction::FileUnfiled() {
 
 size_t Eviction::keys() const {
   if (policy_ == nullptr) return 0;
-  const size_t filed = policy_->entries() + unfiled_.size();
+  const size_t filed = policy_->entries() + unfiled_.size() + in_hands_;
   return filed - std::min(filed, voids_.pending() + policy_->early());
 }
 
@@ -132,17 +132,23 @@ void Eviction::Session::Pick(size_t count, std::vector<Victim>* victims) {
     if (!victim) return;
     victim->generation = eviction_.generation_.load(std::memory_order_relaxed);
     victims->push_back(*victim);
+    ++eviction_.in_hands_;
   }
 }
 
+bool Eviction::Session::TakeFromHands(const Victim& victim) {
+  if (victim.generation != eviction_.generation_.load(std::memory_order_relaxed)) return false;
+  --eviction_.in_hands_;
+  return true;
+}
+
 void Eviction::Session::PutBack(const Victim& victim) {
-  if (PLANTED(EVICTION_LOSE_PUT_BACK)) return;
-  if (victim.generation == eviction_.generation_.load(std::memory_order_relaxed))
-    eviction_.policy_->PutBack(victim);
+  if (!TakeFromHands(victim) || PLANTED(EVICTION_LOSE_PUT_BACK)) return;
+  eviction_.policy_->PutBack(victim);
 }
 
 void Eviction::Session::NoteEvicted(const Victim& victim) {
-  if (victim.generation != eviction_.generation_.load(std::memory_order_relaxed)) return;
+  if (!TakeFromHands(victim)) return;
   eviction_.voids_.NoteRemoved(victim.entry);
   eviction_.policy_->NoteEvicted(victim);
 }
@@ -197,6 +203,7 @@ Eviction::Former Eviction::Session::Switch(PolicyKind kind, bool volatile_only, 
   Former former{std::move(e.policy_), std::exchange(e.voids_, {}), std::exchange(e.unfiled_, {})};
   e.policy_ = NewPolicy(kind, e.voids_, e.clock_);
   e.generation_.fetch_add(1, std::memory_order_relaxed);
+  e.in_hands_ = 0;
   e.sweeping_ = false;
   e.renewed_at_ = e.clock_.ticks();
   e.renewed_age_ = e.clock_.age();

@@ -19,7 +19,8 @@
 //     keys that are there a page at a time, and so are those of a loaded database.
 // V3. A victim is no longer filed. Its evictor asks MayEvict under the key's latch: if so, it
 //     deletes the key without NoteChange and says NoteEvicted later; if not (somebody changed
-//     the key since, and said so), it leaves the key alone and says PutBack.
+//     the key since, and said so), it leaves the key alone and says PutBack. Each victim is given
+//     back by one of the two, and counts as a key that can be evicted until then.
 // V4. A Session begins by reading the events of all threads. Requires: the thread is inside an
 //     epoch which it does not leave before it has let go of the Session and of the victims'
 //     nodes (E2).
@@ -141,6 +142,7 @@ class Eviction {
   VoidEntries voids_;
   std::unique_ptr<Policy> policy_;
   books::Deque<Event> unfiled_;  // filed events that were read and not acted on yet
+  size_t in_hands_ = 0;          // victims of this policy that are with their evictors
   std::vector<Event> read_;      // scratch
   TickTimes times_;
   uint32_t decay_minutes_ = 1;
@@ -165,13 +167,15 @@ class Eviction::Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Appends up to `count` victims; fewer when there are no more, or (rarely) when all that was
-  // looked at was void: ask again while keys() is not 0, in another Session so that others get
-  // in.
+  // Appends up to `count` victims; fewer when there are no more, when others have them in their
+  // hands, or (rarely) when all that was looked at was void: ask again while keys() is not 0, in
+  // another Session so that others get in.
   void Pick(size_t count, std::vector<Victim>* victims);
   void PutBack(const Victim& victim);
   void NoteEvicted(const Victim& victim);
-  size_t keys() const { return eviction_.keys(); }  // that could be evicted
+  // That could be evicted, or are just about to be: none is left out while it is a victim of
+  // another thread's. Who finds none may say that there is no room.
+  size_t keys() const { return eviction_.keys(); }
 
   // The work of the background, for the collector each round: each kind of it for about `budget`
   // entries, and a bucket's more. False: there is more to do at once.
@@ -187,6 +191,7 @@ class Eviction::Session {
   PolicyFigures figures() const;
 
  private:
+  bool TakeFromHands(const Victim& victim);  // false: of a former policy
   Eviction& eviction_;
 };
 

@@ -248,6 +248,29 @@ TEST_CASE("eviction: a victim of a former policy is nobody's") {
   CHECK(session.keys() == 0);
 }
 
+TEST_CASE("eviction: a key counts while it is a victim in somebody's hands") {
+  for (const PolicyKind kind : {PolicyKind::kLru, PolicyKind::kLfu, PolicyKind::kArc,
+                                PolicyKind::kRandom, PolicyKind::kTtl}) {
+    EvictionCache cache(kind);
+    cache.Insert(1, 1000);
+    cache.Insert(2, 2000);
+    std::vector<Victim> victims;
+    { Eviction::Session(cache.eviction()).Pick(2, &victims); }
+    REQUIRE(victims.size() == 2);
+    CHECK(cache.evictable() == 2);
+    // Not when somebody deleted it meanwhile; a third key is not taken for it.
+    cache.Delete(EvictionCache::KeyOf(victims[0].entry.node()));
+    CHECK(cache.evictable() == 1);
+    cache.Insert(3, 3000);
+    CHECK(cache.evictable() == 2);
+    Eviction::Session session(cache.eviction());
+    session.PutBack(victims[0]);
+    CHECK(session.keys() == 2);
+    session.NoteEvicted(victims[1]);
+    CHECK(session.keys() == 1);
+  }
+}
+
 TEST_CASE("eviction: a victim that was deleted by somebody else does not come again") {
   for (const PolicyKind kind : {PolicyKind::kLru, PolicyKind::kLfu, PolicyKind::kArc,
                                 PolicyKind::kRandom, PolicyKind::kTtl}) {
