@@ -117,7 +117,8 @@ void Eviction::FileUnfiled() {
 
 size_t Eviction::keys() const {
   if (policy_ == nullptr) return 0;
-  const size_t filed = policy_->entries() + unfiled_.size() + in_hands_;
+  const size_t filed =
+      policy_->entries() + unfiled_.size() + (PLANTED(EVICTION_FORGET_VICTIMS) ? 0 : in_hands_);
   return filed - std::min(filed, voids_.pending() + policy_->early());
 }
 
