@@ -7,6 +7,8 @@
   plain    SETs of keys that are there
   machine  the same SETs on the floor (bench/floor.cc), which does nothing else: what the machine itself takes away (a
            guest's processors are taken from it while its clocks go on); shown, not judged
+  spin     no server at all: a loop on each processor that does nothing but read the CPU clock of its thread, and the
+           longest step of that clock; shown, not judged
   grow     new keys in random order, from one to four million
   value    a value of 100 MB is deleted, and another overwritten by a short one, beside GETs
   delete   DELPREFIX of a million keys, beside GETs
@@ -18,6 +20,7 @@ Of all but the first, the longest turn of a loop in CPU time of its thread (with
 all waits for latches, and for free pages to go back to the system, together (`page_wait_usec`: a loop that has answered
 waits a millisecond at most). (Setting 100 MB takes longer: its bytes are copied, every page of them new.)
 """
+import multiprocessing
 import os
 import re
 import statistics
@@ -30,6 +33,7 @@ from sidebyside import GET, LOAD, ROOT, SET, Server, parser
 
 OTHERS = ["--connections", "8", "--pipeline", "1", "--do", GET]
 TURN_MS_MOST = 5.0
+SPIN_S = 20
 
 
 def load(server, *options):
@@ -93,6 +97,23 @@ def beside(server, work):
         sys.exit(f"those that read beside it ended before it: {others.communicate()}")
     others.kill()
     others.communicate()
+
+
+def longest_step(seconds):
+    until, longest, before = time.monotonic() + seconds, 0, time.thread_time_ns()
+    while time.monotonic() < until:
+        for _ in range(10_000):
+            now = time.thread_time_ns()
+            longest, before = max(longest, now - before), now
+    return longest / 1e6
+
+
+def spin(options):
+    processors = len(os.sched_getaffinity(0))
+    seconds = max(1, SPIN_S * options.scale)
+    with multiprocessing.Pool(processors) as pool:
+        steps = pool.map(longest_step, [seconds] * processors, chunksize=1)
+    print(f"spin     longest step of a thread's CPU clock {max(steps):.2f} ms in {seconds:.0f} s", flush=True)
 
 
 def plain(server, options):
@@ -182,14 +203,17 @@ TURNS = {"machine": plain, "plain": plain, "grow": grow, "value": value, "delete
 
 
 def main():
-    names = ["tail", *TURNS]
+    names = ["tail", "spin", *TURNS]
     options = parser(__doc__, ",".join(names), names).parse_args()
     os.chdir(ROOT)
     well = True
     for what in options.only.split(","):
         if what not in names:
             sys.exit(f"there is no {what}: {' '.join(names)}")
-        well &= tail(options) is None if what == "tail" else turns(options, what)
+        if what in TURNS:
+            well &= turns(options, what)
+        else:
+            (tail if what == "tail" else spin)(options)
     sys.exit(0 if well else 1)
 
 
