@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/command/harness.h"
+#include "tests/slower.h"
 
 namespace fluxkv::command {
 namespace {
@@ -95,7 +96,7 @@ TEST_CASE("range: random ranges against a model, with writes of a transaction am
   CommandHarness h;
   Model model, inside;
   bool open = false;
-  for (int round = 0; round < 8000; ++round) {
+  for (int round = 0; round < 8000 / kSlower; ++round) {
     Model& seen = open ? inside : model;
     const std::string key = RandomKey(random), value = std::to_string(round);
     switch (random() % 8) {
