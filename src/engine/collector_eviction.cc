@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "engine/collector.h"
 #include "engine/store.h"
 
@@ -48,7 +49,8 @@ void Collector::FollowPolicy() {
   if (wanted != policy_) {
     Handle::Scope in_epoch(*handle_);
     // Before the policy is in force, so that who finds no victim in it waits for one.
-    if (wanted.kind != PolicyKind::kNone) walking_.store(true, std::memory_order_release);
+    if (wanted.kind != PolicyKind::kNone && !PLANTED(EVICTION_WALK_UNANNOUNCED))
+      walking_.store(true, std::memory_order_release);
     txn_->BeginExclusive();
     const AccessKind fields = store_.eviction.clock().kind();
     {
@@ -86,7 +88,7 @@ void Collector::WalkForPolicy() {
       if (space.numbered && space.filed_below == EvictionSpace::kEverything) break;
       // Before the first page, so that who finds no victim waits for one.
       walking_.store(true, std::memory_order_release);
-      if (pages++ == kWalkPages || !FilePage(db)) {
+      if (pages++ >= kWalkPages || !FilePage(db)) {
         more = true;
         break;
       }

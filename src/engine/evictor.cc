@@ -47,14 +47,17 @@ Evictor::Room Evictor::Evict(uint64_t limit, size_t most) {
   do {
     if (evicted >= most) return Room::kMore;
     victims_.clear();
-    bool none = false;
+    // What a walk filed that was over before the Session is seen in it; and looked at again behind
+    // it, for a walk of a policy that came in between.
+    bool more_to_come = store_.collector->walking(), none = false;
     {
       Eviction::Session session(store_.eviction);
       session.Pick(std::min(kBatch, most - evicted), &victims_);
-      none = session.keys() == 0;
+      more_to_come |= session.in_hands() > 0;
+      none = session.keys() <= session.in_hands();
     }
     if (victims_.empty()) {
-      if (none && !store_.collector->walking()) return Room::kNone;
+      if (none && !more_to_come && !store_.collector->walking()) return Room::kNone;
       if (none || ++empty == kEmptyTries) return Room::kMore;
       continue;
     }

@@ -29,7 +29,7 @@ class Evictor {
  public:
   enum class Room : uint8_t {
     kEnough,
-    kMore,  // not done: so many were evicted, or keys are still being filed
+    kMore,  // not done: so many were evicted, or keys are being filed or in another's hands
     kNone,  // over the limit, and nothing can go
   };
 

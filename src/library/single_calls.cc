@@ -18,7 +18,7 @@ namespace {
 
 constexpr uint64_t kEvictAtOnce = 256;  // some hundred microseconds
 constexpr size_t kMetadataPage = 256;
-constexpr int kEmptyTries = 1000;  // of a millisecond: keys are still being filed
+constexpr int kEmptyTries = 1000;  // of a millisecond: keys are being filed or in another's hands
 constexpr std::chrono::milliseconds kEmptyPause{1};
 
 // Lets go of what is latched when something throws; after Commit there is nothing to do.

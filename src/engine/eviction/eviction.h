@@ -173,9 +173,12 @@ class Eviction::Session {
   void Pick(size_t count, std::vector<Victim>* victims);
   void PutBack(const Victim& victim);
   void NoteEvicted(const Victim& victim);
-  // That could be evicted, or are just about to be: none is left out while it is a victim of
-  // another thread's. Who finds none may say that there is no room.
+  // That could be evicted, or are just about to be; too few for a moment when a key was changed
+  // between the reading of two threads' events.
   size_t keys() const { return eviction_.keys(); }
+  // Victims that are with their evictors: while there are some nobody can say that there is no
+  // room.
+  size_t in_hands() const { return eviction_.in_hands_; }
 
   // The work of the background, for the collector each round: each kind of it for about `budget`
   // entries, and a bucket's more. False: there is more to do at once.

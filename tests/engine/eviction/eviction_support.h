@@ -52,7 +52,7 @@ class EvictionCache {
     eviction_.NoteChange(0, space_, known.node, HashBytes(known.node->key()), known.state, {});
     Forget(key);
   }
-  // The key that went; nullopt: there was none to evict.
+  // The key that went; nullopt: there was none to evict. Requires: no victim is in any hands.
   std::optional<uint64_t> Evict() {
     std::vector<Victim> victims;
     Eviction::Session session(eviction_);
