@@ -16,7 +16,7 @@
   vacuum   every key overwritten while a READONLY transaction holds the old versions back, then it ends; beside GETs
   evict    SETs of new keys at the memory limit
 
-Of all but the first, the longest turn of a loop in CPU time of its thread (with what it read and sent), from INFO, and
+Of all but tail and spin, the longest turn of a loop in CPU time of its thread (with what it read and sent), from INFO, and
 all waits for latches, and for free pages to go back to the system, together (`page_wait_usec`: a loop that has answered
 waits a millisecond at most). (Setting 100 MB takes longer: its bytes are copied, every page of them new.)
 """

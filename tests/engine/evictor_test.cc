@@ -116,9 +116,10 @@ TEST_CASE("evictor: while another thread has the last victim in its hands, there
   Session session(database);
   Evictor evictor(session.handle());
   Use(database, PolicyKind::kLru, /*volatile_only=*/true);
-  session.Set(0, SevenDigits(0), std::string(1000, 'x'));
-  session.Set(0, SevenDigits(1), "v", clock.now_ms() + 3'600'000);
-  const uint64_t limit = database.used_bytes() - 1;
+  session.Set(0, SevenDigits(0), "v");
+  session.Set(0, SevenDigits(1), std::string(100'000, 'x'), clock.now_ms() + 3'600'000);
+  // Far from either: the policy's own bytes may be measured anew meanwhile.
+  const uint64_t limit = database.used_bytes() - 50'000;
   Eviction& eviction = session.handle().store().eviction;
   std::vector<Victim> victims;
   { Eviction::Session(eviction).Pick(1, &victims); }

@@ -20,7 +20,7 @@
 // V3. A victim is no longer filed. Its evictor asks MayEvict under the key's latch: if so, it
 //     deletes the key without NoteChange and says NoteEvicted later; if not (somebody changed
 //     the key since, and said so), it leaves the key alone and says PutBack. Each victim is given
-//     back by one of the two, and counts as a key that can be evicted until then.
+//     back by one of the two, and counts in keys() until then as if it were filed.
 // V4. A Session begins by reading the events of all threads. Requires: the thread is inside an
 //     epoch which it does not leave before it has let go of the Session and of the victims'
 //     nodes (E2).
@@ -168,8 +168,8 @@ class Eviction::Session {
   Session& operator=(const Session&) = delete;
 
   // Appends up to `count` victims; fewer when there are no more, when others have them in their
-  // hands, or (rarely) when all that was looked at was void: ask again while keys() is not 0, in
-  // another Session so that others get in.
+  // hands, or (rarely) when all that was looked at was void: ask again while keys() are more than
+  // in_hands(), in another Session so that others get in.
   void Pick(size_t count, std::vector<Victim>* victims);
   void PutBack(const Victim& victim);
   void NoteEvicted(const Victim& victim);

@@ -235,12 +235,21 @@ TEST_CASE("eviction: a change of policy files every key once, a page at a time")
   }
 }
 
+constexpr std::array kKinds = {PolicyKind::kLru, PolicyKind::kLfu, PolicyKind::kArc,
+                               PolicyKind::kRandom, PolicyKind::kTtl};
+
+// So many victims, which are in the caller's hands now.
+std::vector<Victim> Picked(EvictionCache& cache, size_t count) {
+  std::vector<Victim> victims;
+  Eviction::Session(cache.eviction()).Pick(count, &victims);
+  REQUIRE(victims.size() == count);
+  return victims;
+}
+
 TEST_CASE("eviction: a victim of a former policy is nobody's") {
   EvictionCache cache(PolicyKind::kLru);
   for (uint64_t key = 0; key < 10; ++key) cache.Use(key);
-  std::vector<Victim> victims;
-  { Eviction::Session(cache.eviction()).Pick(2, &victims); }
-  REQUIRE(victims.size() == 2);
+  const std::vector<Victim> victims = Picked(cache, 2);
   Eviction::Session session(cache.eviction());
   session.Switch(PolicyKind::kLfu, false, EvictionCache::kNowS);
   session.PutBack(victims[0]);
@@ -249,14 +258,11 @@ TEST_CASE("eviction: a victim of a former policy is nobody's") {
 }
 
 TEST_CASE("eviction: a key counts while it is a victim in somebody's hands") {
-  for (const PolicyKind kind : {PolicyKind::kLru, PolicyKind::kLfu, PolicyKind::kArc,
-                                PolicyKind::kRandom, PolicyKind::kTtl}) {
+  for (const PolicyKind kind : kKinds) {
     EvictionCache cache(kind);
     cache.Insert(1, 1000);
     cache.Insert(2, 2000);
-    std::vector<Victim> victims;
-    { Eviction::Session(cache.eviction()).Pick(2, &victims); }
-    REQUIRE(victims.size() == 2);
+    const std::vector<Victim> victims = Picked(cache, 2);
     CHECK(cache.evictable() == 2);
     // Not when somebody deleted it meanwhile; a third key is not taken for it.
     cache.Delete(EvictionCache::KeyOf(victims[0].entry.node()));
@@ -272,14 +278,11 @@ TEST_CASE("eviction: a key counts while it is a victim in somebody's hands") {
 }
 
 TEST_CASE("eviction: a victim that was deleted by somebody else does not come again") {
-  for (const PolicyKind kind : {PolicyKind::kLru, PolicyKind::kLfu, PolicyKind::kArc,
-                                PolicyKind::kRandom, PolicyKind::kTtl}) {
+  for (const PolicyKind kind : kKinds) {
     EvictionCache cache(kind);
     cache.Insert(1, 1000);
     cache.Insert(2, 2000);
-    std::vector<Victim> victims;
-    { Eviction::Session(cache.eviction()).Pick(1, &victims); }
-    REQUIRE(victims.size() == 1);
+    const std::vector<Victim> victims = Picked(cache, 1);
     const uint64_t deleted = EvictionCache::KeyOf(victims[0].entry.node());
     cache.Delete(deleted);
     { Eviction::Session(cache.eviction()).PutBack(victims[0]); }
