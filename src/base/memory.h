@@ -19,7 +19,7 @@
 //
 // Nodes lie in one range of addresses, so that index, list and eviction policy name a node by four
 // bytes (AddressBits) and not by eight. The range is as large as four bytes can tell: 64 GiB of
-// nodes (16 bytes and the key, each), whatever else the data takes. Near its end the server refuses
+// nodes (12 bytes and the key, each), whatever else the data takes. Near its end the server refuses
 // commands that add data (the flag kDenyOom), and a load ends with an error.
 //
 // Threads: any.
