@@ -15,7 +15,8 @@ inline constexpr size_t kThreadsMax = 256;
 inline constexpr size_t kLoopsMax = 128;
 static_assert(kLoopsMax + 16 <= kThreadsMax, "the server's other threads need handles too");
 
-// Keys and values. Their sizes are kept in 32 bits.
+// Keys and values, whose sizes are kept in 32 bits. Longer keys would not find room in what the
+// nodes' range keeps free (below).
 inline constexpr size_t kKeyBytesMax = (size_t{1} << 30) - 1;
 inline constexpr size_t kValueBytesMax = (size_t{1} << 32) - 64;
 // The most that proto-max-bulk-len may be set to: any argument may be a key.

@@ -210,10 +210,12 @@ void Collector::FindCandidates(uint32_t db, const Node* item) {
   }
   std::erase_if(candidates_,
                 [&](const Candidate& c) { return c.node != item && !LooksDead(c.node->head()); });
+  // So its latch will be held: only the collector takes the flag away and unlinks nodes.
+  DEBUG_ASSERT(std::any_of(candidates_.begin(), candidates_.end(),
+                           [&](const Candidate& c) { return c.node == item; }));
   if (candidates_.size() > kBatch) {  // G6: the nearest ones
     const auto at = std::find_if(candidates_.begin(), candidates_.end(),
                                  [&](const Candidate& c) { return c.node == item; });
-    DEBUG_ASSERT(at != candidates_.end());
     const auto before = std::min<ptrdiff_t>(at - candidates_.begin(), kBatch / 2);
     const auto first = std::min(at - before, candidates_.end() - kBatch);
     candidates_.erase(first + kBatch, candidates_.end());

@@ -41,7 +41,7 @@ class Node {
     return node;
   }
   static void Delete(Node* node) {
-    size_t size = node->size();
+    const size_t size = BytesFor(node->key().size());
     node->~Node();
     FreePlace(node, size);
   }
@@ -53,7 +53,11 @@ class Node {
       return LongKey();
     return {const_cast<Node*>(this)->tail(), size};
   }
-  size_t AllocatedBytes() const { return fluxkv::AllocatedBytes(size()); }
+  // As the allocator rounds them.
+  static size_t AllocatedBytes(size_t key_size) {
+    return fluxkv::AllocatedBytes(BytesFor(key_size));
+  }
+  size_t AllocatedBytes() const { return AllocatedBytes(key().size()); }
 
   // The pairing for head: set_head releases what the version points at, head acquires it.
   Version* head() const { return HeadIn(word_.load(std::memory_order_acquire)); }
@@ -89,12 +93,13 @@ class Node {
   }
 
  private:
-  // From the lowest bit: flags (versions are aligned), the head's address, the key's size. kLong is
-  // no size but says that it lies before the key, in four bytes.
+  // From the lowest bit: flags, the head's address, the key's size. Programs have addresses of 48
+  // bits at most unless they ask for more, those of versions and Closed() have zeros where the
+  // flags are. kLong is no size but says that it lies before the key, in four bytes.
   static constexpr int kSizeShift = 48;
   static constexpr uint64_t kHeadMask = (uint64_t{1} << kSizeShift) - 8;
   static constexpr size_t kLong = 0xffff;
-  static_assert(alignof(Version) >= 8);
+  static_assert(alignof(Version) >= 8 && ((kFiled | kQueued) & kHeadMask) == 0);
   static constexpr size_t kHeaderBytes = sizeof(uint64_t) + sizeof(uint32_t);
 
   Node(size_t key_size, uint32_t access_s)
@@ -121,7 +126,6 @@ class Node {
     return {at + sizeof(size), size};
   }
   char* tail() { return reinterpret_cast<char*>(this) + kHeaderBytes; }
-  size_t size() const { return BytesFor(key().size()); }
 
   std::atomic<uint64_t> word_;
   std::atomic<uint32_t> access_s_;

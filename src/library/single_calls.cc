@@ -160,23 +160,21 @@ Result<std::vector<KeyMetadata>> Metadata(const std::shared_ptr<Slot>& slot, con
   while (all.size() < range.limit()) {
     const auto page =
         static_cast<size_t>(std::min<uint64_t>(range.limit() - all.size(), kMetadataPage));
-    Result<bool> at_end = state.WalkPage(&left, range.reverse(), page,
-                                         [&](engine::Transaction& txn, uint32_t db,
-                                             std::string_view key, const engine::Version& version) {
-                                           const engine::Key name(key);
-                                           KeyMetadata& m = all.emplace_back();
-                                           m.key = key;
-                                           m.value_bytes = types::StringSize(version);
-                                           m.memory_bytes =
-                                               version.AllocatedBytes() +
-                                               AllocatedBytes(sizeof(engine::Node) + key.size());
-                                           if (version.has_expiry())
-                                             m.deadline_ms = version.expiry_ms();
-                                           m.stamp = version.stamp();
-                                           m.idle_seconds = txn.IdleSeconds(db, name).value_or(0);
-                                           m.frequency = txn.Frequency(db, name).value_or(0);
-                                           return key.size();
-                                         });
+    Result<bool> at_end = state.WalkPage(
+        &left, range.reverse(), page,
+        [&](engine::Transaction& txn, uint32_t db, std::string_view key,
+            const engine::Version& version) {
+          const engine::Key name(key);
+          KeyMetadata& m = all.emplace_back();
+          m.key = key;
+          m.value_bytes = types::StringSize(version);
+          m.memory_bytes = version.AllocatedBytes() + engine::Node::AllocatedBytes(key.size());
+          if (version.has_expiry()) m.deadline_ms = version.expiry_ms();
+          m.stamp = version.stamp();
+          m.idle_seconds = txn.IdleSeconds(db, name).value_or(0);
+          m.frequency = txn.Frequency(db, name).value_or(0);
+          return key.size();
+        });
     if (!at_end.ok()) return at_end.status();
     if (*at_end) break;
   }

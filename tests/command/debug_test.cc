@@ -34,7 +34,12 @@ TEST_CASE("subcommands") {
   CHECK(h.Run({"DEBUG", "PROTOCOL", "true"}) == "(integer) 1");
   CHECK(Has(h.Run({"DEBUG", "HTSTATS", "0"}), "number of elements: 11"));
   CHECK(Has(h.Run({"DEBUG", "DIGEST-VALUE", "k", "none"}), std::string(40, '0')));
-  CHECK(Has(h.Run({"MEMORY", "USAGE", "k"}), "(integer) "));
+  // A value of four bytes takes 32, a key of 20 as much, one of 21 a step of 16 more.
+  for (const auto& [key_size, bytes] : {std::pair{20, "86"}, {21, "102"}}) {
+    const std::string key(static_cast<size_t>(key_size), 'k');
+    CHECK(h.Run({"SET", key, "text"}) == "OK");
+    CHECK(h.Run({"MEMORY", "USAGE", key}) == std::string("(integer) ") + bytes);
+  }
   CHECK(h.Run({"MEMORY", "USAGE", "none"}) == "(nil)");
   CHECK(h.Run({"MEMORY", "USAGE", "k", "x"}) == "(error) ERR syntax error");
   CHECK(h.Run({"MEMORY", "PURGE"}) == "OK");
