@@ -1,7 +1,6 @@
 // Handlers of MEMORY.
 #include <string>
 
-#include "base/memory.h"
 #include "base/parse.h"
 #include "command/arguments.h"
 #include "command/errors.h"

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/memory.h"
 #include "engine/node.h"
 #include "engine/store.h"
 #include "library/transaction_state.h"
