@@ -193,6 +193,7 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
   if (!status.ok()) return Fail(status.message());
   for (const std::string& note : notes) log.Notice("{}", note);
 
+  SleepExactly();
   SignalWaiter signals;
   command::PubSub pubsub;
   command::ServerStats stats;

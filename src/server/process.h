@@ -27,6 +27,10 @@ Status NotifyServiceManager(std::string_view state);
 // Raises RLIMIT_NOFILE so that `files` descriptors fit; returns what the limit is then.
 size_t RaiseFileLimit(size_t files);
 
+// Has this thread, and those that it starts from now on, woken from short sleeps within a
+// microsecond and not the system's usual fifty: who waits for a latch sleeps for some.
+void SleepExactly();
+
 // The path of this program.
 std::string ExecutablePath();
 
