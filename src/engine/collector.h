@@ -195,8 +195,8 @@ class Collector {
   // Files some of the keys that the policy does not know yet: after a change of policy, and of a
   // database that was loaded.
   void WalkForPolicy();
-  // A page of one keyspace; false when its number is still to come.
-  bool FilePage(uint32_t db);
+  bool NumberSpace(uint32_t db);  // false when its number is still to come
+  void FilePage(uint32_t db);     // of one that has a number
   void TidyPolicy();
   // Evicts some while the limit is below what is used.
   void EvictToLimit();

@@ -12,7 +12,7 @@ namespace fluxkv::engine {
 
 namespace {
 
-constexpr size_t kPageKeys = 256;  // filed under all latches: some tens of microseconds
+constexpr size_t kPageKeys = 256;  // filed under their latches: some tens of microseconds
 constexpr size_t kWalkPages = 16;  // a turn; fewer keys than are tidied
 constexpr int64_t kMeasureMs = 100;
 constexpr size_t kEvictMost = 1024;  // a turn
@@ -84,53 +84,69 @@ void Collector::WalkForPolicy() {
   for (uint32_t db = 0; db < store_.roots.size(); ++db) {
     for (;;) {
       Handle::Scope in_epoch(*handle_);
-      const EvictionSpace& space = store_.Root(db)->keyspace->eviction();
+      const EvictionSpace space = store_.Root(db)->keyspace->eviction();
       if (space.numbered && space.filed_below == EvictionSpace::kEverything) break;
       // Before the first page, so that who finds no victim waits for one.
       walking_.store(true, std::memory_order_release);
-      if (pages++ >= kWalkPages || !FilePage(db)) {
+      if (pages++ >= kWalkPages || (!space.numbered && !NumberSpace(db))) {
         more = true;
         break;
       }
+      FilePage(db);
     }
   }
   walking_.store(more, std::memory_order_release);
 }
 
-bool Collector::FilePage(uint32_t db) {
-  const auto now_s = static_cast<uint32_t>(store_.clock.now_ms() / 1000);
-  // Brings what the latched part will look at.
-  unfiled_.clear();
-  const Keyspace* seen = store_.Root(db)->keyspace;
-  seen->index.Collect(seen->eviction().filed_below, kPageKeys, &unfiled_);
-  for (const HashIndex::Entry& e : unfiled_) __builtin_prefetch(e.node);
-  for (const HashIndex::Entry& e : unfiled_) Handle::PrefetchVersion(e.node);
-
+bool Collector::NumberSpace(uint32_t db) {
   txn_->BeginExclusive();
   Keyspace* keyspace = store_.Root(db)->keyspace;
   EvictionSpace space = keyspace->eviction();
-  bool numbered = space.numbered;
-  if (!numbered) {
+  if (!space.numbered) {
     Eviction::Session session(store_.eviction);
     const std::optional<SpaceNumber> number = session.NewSpace();
-    numbered = number.has_value();  // else when some were swept
-    space = {.numbered = numbered, .number = number.value_or(0), .fields = space.fields};
+    space = {.numbered = number.has_value(), .number = number.value_or(0), .fields = space.fields};
+    keyspace->SetEviction(space);
   }
-  if (numbered && space.filed_below != EvictionSpace::kEverything) {
+  txn_->Rollback();
+  return space.numbered;  // else when some were swept
+}
+
+void Collector::FilePage(uint32_t db) {
+  constexpr int kShift = 64 - kScanHashBits;
+  const auto now_s = static_cast<uint32_t>(store_.clock.now_ms() / 1000);
+  // Brings what the latched part will look at, and tells which latches that are.
+  Keyspace* keyspace = store_.Root(db)->keyspace;
+  const uint64_t from = keyspace->eviction().filed_below;
+  if (from == EvictionSpace::kEverything) return;  // a new one, since its number was asked for
+  unfiled_.clear();
+  const uint64_t next_seen = keyspace->index.Collect(from, kPageKeys, &unfiled_);
+  for (const HashIndex::Entry& e : unfiled_) __builtin_prefetch(e.node);
+  for (const HashIndex::Entry& e : unfiled_) Handle::PrefetchVersion(e.node);
+  const uint64_t last_hash =
+      next_seen == 0 ? ~uint64_t{0} : LatchTable::LastOfPart((next_seen - 1) << kShift);
+
+  txn_->BeginLatchedRange(db, from << kShift,
+                          PLANTED(EVICTION_WALK_UNLATCHED) ? from << kShift : last_hash);
+  const EvictionSpace space = keyspace->eviction();
+  // Else it was replaced, and is walked again if it is still somebody's.
+  if (store_.Root(db)->keyspace == keyspace && space.numbered && space.filed_below == from) {
     unfiled_.clear();
-    const uint64_t next = keyspace->index.Collect(space.filed_below, kPageKeys, &unfiled_);
+    uint64_t next = keyspace->index.Collect(from, kPageKeys, &unfiled_);
+    const uint64_t end = (last_hash >> kShift) + 1;
+    if (next == 0 || next > end) next = end;  // what is behind it is not latched
     for (const HashIndex::Entry& e : unfiled_) {
+      if (e.scan_hash >= next) break;
       Node* node = e.node;
       const uint32_t field = node->access_s();
       node->NoteAccess(store_.eviction.Converted(space.fields, field, now_s));
       store_.eviction.File(handle_->number(), space.number, node, HashBytes(node->key()),
                            StateOf(node->head()));
     }
-    space.filed_below = next == 0 ? EvictionSpace::kEverything : next;
+    keyspace->RaiseFiledBelow(last_hash == ~uint64_t{0} && next == end ? EvictionSpace::kEverything
+                                                                       : next);
   }
-  keyspace->SetEviction(space);
   txn_->Rollback();
-  return numbered;
 }
 
 void Collector::TidyPolicy() {

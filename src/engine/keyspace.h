@@ -56,9 +56,18 @@ class Keyspace {
   std::atomic<uint32_t> roots{0};
   // What the eviction policy knows of it (eviction.h, V2); SetEviction with all latches held, or
   // before anybody sees the keyspace.
-  const EvictionSpace& eviction() const { return eviction_; }
+  EvictionSpace eviction() const {
+    EvictionSpace space = eviction_;
+    space.filed_below = filed_below_.load(std::memory_order_relaxed);
+    return space;
+  }
+  // With the latches of all keys held that it covers from now on.
+  void RaiseFiledBelow(uint64_t scan_hash) {
+    filed_below_.store(scan_hash, std::memory_order_relaxed);
+  }
   void SetEviction(const EvictionSpace& space) {
     eviction_ = space;
+    filed_below_.store(space.filed_below, std::memory_order_relaxed);
     space_.store(space.numbered ? int32_t{space.number} : -1, std::memory_order_relaxed);
   }
   // Whether it has this number. A guess without a latch.
@@ -100,7 +109,8 @@ class Keyspace {
   };
   std::array<Stripe, kStripes> stripes_;
   EvictionSpace eviction_;
-  std::atomic<int32_t> space_{-1};  // its number, -1 for none
+  std::atomic<uint64_t> filed_below_{0};  // what counts of it
+  std::atomic<int32_t> space_{-1};        // its number, -1 for none
 };
 
 struct RootVersion {

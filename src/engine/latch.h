@@ -40,11 +40,20 @@ class Backoff {
 };
 
 // One latch for every key that is or could be: striped by the hash of database and key. Several are
-// taken in order of their number.
+// taken in order of their number. A hash's stripe follows from its highest bits, so that keys that
+// are neighbours in hash order share few latches.
 class LatchTable {
  public:
-  static constexpr size_t kSize = 1024;
-  static size_t IndexOf(uint32_t db, uint64_t hash) { return (hash + db * 0x9e3779b9u) % kSize; }
+  static constexpr int kBits = 10;
+  static constexpr size_t kSize = size_t{1} << kBits;
+  static constexpr int kPartShift = 64 - kBits;
+  // The hashes of one part have one latch in each database.
+  static uint64_t PartOf(uint64_t hash) { return hash >> kPartShift; }
+  static uint64_t LastOfPart(uint64_t hash) { return hash | ((uint64_t{1} << kPartShift) - 1); }
+  static size_t IndexOfPart(uint32_t db, uint64_t part) {
+    return (part + db * 0x9e3779b9u) % kSize;
+  }
+  static size_t IndexOf(uint32_t db, uint64_t hash) { return IndexOfPart(db, PartOf(hash)); }
   Latch& at(size_t index) { return latches_[index]; }
 
  private:

@@ -122,6 +122,17 @@ void Transaction::BeginLatched(std::span<const LatchKey> keys) {
   now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
 }
 
+void Transaction::BeginLatchedRange(uint32_t db, uint64_t first_hash, uint64_t last_hash) {
+  DEBUG_ASSERT(mode_ == Mode::kIdle && handle_.reclaimer().inside() && first_hash <= last_hash);
+  mode_ = Mode::kLatched;
+  const uint64_t last = LatchTable::PartOf(last_hash);
+  for (uint64_t part = LatchTable::PartOf(first_hash); part <= last; ++part)
+    stripes_.push_back(static_cast<uint16_t>(LatchTable::IndexOfPart(db, part)));
+  LatchStripes();
+  now_ms_ = store_.clock.now_ms();
+  now_s_ = static_cast<uint32_t>(now_ms_ / 1000);
+}
+
 void Transaction::LatchStripes() {
   if (stripes_.size() > 1) {
     std::sort(stripes_.begin(), stripes_.end());

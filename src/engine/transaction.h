@@ -187,6 +187,8 @@ class Transaction {
   // database was swapped meanwhile.
   bool Validate();
   void BeginLatched(std::span<const LatchKey> keys);
+  // All keys of the database whose hash is not below the first and not above the last.
+  void BeginLatchedRange(uint32_t db, uint64_t first_hash, uint64_t last_hash);
   void BeginExclusive();
   // False when there are too many live snapshots (limits::kSnapshotsMax).
   [[nodiscard]] bool BeginSnapshot(Isolation isolation, bool read_only);

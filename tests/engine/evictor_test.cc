@@ -233,6 +233,43 @@ TEST_CASE("evictor: a change of policy files what is there, and forgets the form
   CHECK(database.stats().eviction_bytes == 0);
 }
 
+TEST_CASE("evictor: a walk beside writers files each key once") {
+  FLUXKV_SEEDED(seed);
+  constexpr size_t kKeys = 20000, kThreads = 4;
+  Clock clock;
+  Database database({}, clock);
+  {
+    Session session(database);
+    Fill(session, clock, kKeys / 2);
+  }
+  for (int round = 0; round < 20 / kSlower + 1; ++round) {
+    const PolicyKind kind = kPolicies[static_cast<size_t>(round) % kPolicies.size()];
+    CAPTURE(static_cast<int>(kind));
+    std::atomic<bool> done{false};
+    RunThreads(kThreads, [&](size_t thread) {
+      if (thread == 0) {
+        Use(database, kind);
+        done = true;
+        return;
+      }
+      Session session(database);
+      std::mt19937_64 random(seed + static_cast<uint64_t>(round) * kThreads + thread);
+      while (!done) {
+        const std::string key = SevenDigits(random() % kKeys);
+        if (random() % 2 == 0) {
+          session.Set(0, key, "v", clock.now_ms() + 3'600'000 + static_cast<int64_t>(thread));
+        } else {
+          session.Delete(0, key);
+        }
+      }
+    });
+    database.Vacuum();
+    Session session(database);
+    const PolicyFigures figures = database.policy_figures();
+    REQUIRE(figures.entries - figures.void_entries == session.Count(0));
+  }
+}
+
 TEST_CASE("evictor: a policy that is taken back before it knows all keys") {
   Clock clock;
   Database database({}, clock);

@@ -13,10 +13,11 @@
 //     (NoteChange) before it lets go of the key's latch. Evictable, and so filed, is a key with
 //     a live version, and a deadline if only volatile keys are wanted. The one exception is V3.
 //     A node is unlinked only when it is not filed.
-// V2. A space covers the keys whose ScanHash is below `filed_below`. It is raised with all
-//     latches held, after the keys in between were filed; one that begins empty while a policy is
-//     in force covers everything, if there is a number for it. So a change of policy files the
-//     keys that are there a page at a time, and so are those of a loaded database.
+// V2. A space covers the keys whose ScanHash is below `filed_below`. It is raised with the
+//     latches of all keys in between held, after those that are there were filed: whoever has
+//     another key's latch sees no difference. One that begins empty while a policy is in force
+//     covers everything, if there is a number for it. So a change of policy files the keys that
+//     are there a page at a time, and so are those of a loaded database.
 // V3. A victim is no longer filed. Its evictor asks MayEvict under the key's latch: if so, it
 //     deletes the key without NoteChange and says NoteEvicted later; if not (somebody changed
 //     the key since, and said so), it leaves the key alone and says PutBack. Each victim is given
@@ -52,7 +53,7 @@
 
 namespace fluxkv::engine {
 
-// What a keyspace has for Eviction. Changed with all latches held, read with one.
+// What a keyspace has for Eviction. Changed with all latches held (filed_below: V2), read with one.
 struct EvictionSpace {
   static constexpr uint64_t kEverything = ~uint64_t{0};
   bool numbered = false;  // else it covers nothing
