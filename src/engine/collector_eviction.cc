@@ -16,9 +16,10 @@ constexpr size_t kPageKeys = 256;  // filed under their latches: some tens of mi
 constexpr size_t kWalkPages = 16;  // a turn; fewer keys than are tidied
 constexpr int64_t kMeasureMs = 100;
 constexpr size_t kEvictMost = 1024;  // a turn
-// Entries that a session tidies: some tenths of a millisecond; and sessions a turn.
-constexpr size_t kTidyPiece = 1 << 10;
-constexpr int kTidyPieces = 16;
+// Entries that a session tidies: some tens of microseconds, in which an evictor waits; and sessions
+// a turn.
+constexpr size_t kTidyPiece = 1 << 7;
+constexpr int kTidyPieces = 64;
 constexpr int kGiveWayMost = 212;  // pauses: some hundred microseconds
 
 }  // namespace
@@ -157,7 +158,7 @@ void Collector::TidyPolicy() {
     Backoff backoff;
     for (int i = 0; i < kGiveWayMost && store_.eviction.wanted(); ++i) backoff.Pause();
     Handle::Scope in_epoch(*handle_);
-    Eviction::Session session(store_.eviction);
+    Eviction::Session session(store_.eviction, Eviction::kFilesFew);
     policy_is_tidy_ = session.Tidy(static_cast<uint32_t>(now_ms / 1000), kTidyPiece);
   }
   if (now_ms - policy_measured_at_ms_ < kMeasureMs && policy_is_tidy_ && !vacuuming_) return;

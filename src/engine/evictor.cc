@@ -16,7 +16,8 @@ namespace {
 // So much below the limit room is made at once, so that a session serves several writes.
 constexpr uint64_t kSlackShare = 2048;
 constexpr uint64_t kSlackMost = 16384;
-constexpr size_t kEmptyTries = 64;  // sessions in a row that find no victim, but void entries
+constexpr uint64_t kNearShare = 20;  // little: this share of the limit
+constexpr size_t kEmptyTries = 64;   // sessions in a row that find no victim, but void entries
 constexpr std::chrono::microseconds kWaitStep{50};
 constexpr int kWaitSteps = 20;
 constexpr size_t kBacklogLeast = 1 << 14;  // dead nodes that may wait for the collector,
@@ -30,10 +31,14 @@ bool Evictor::IsOver(uint64_t limit) const {
   return store_.used_bytes() > static_cast<int64_t>(limit);
 }
 
+size_t Evictor::VictimsMost(uint64_t limit, uint64_t more) const {
+  return more == 0 && !IsOver(limit + limit / kNearShare) ? kVictimsNear : kVictimsMost;
+}
+
 Evictor::Room Evictor::MakeRoom(uint64_t limit, uint64_t more) {
   if (limit == 0 || !IsOver(limit - std::min(limit, more))) [[likely]]
     return Room::kEnough;
-  Room room = Evict(limit - std::min(limit / 2, more), kVictimsMost);
+  Room room = Evict(limit - std::min(limit / 2, more), VictimsMost(limit, more));
   if (room == Room::kNone && !IsOver(limit)) room = Room::kEnough;
   if (room != Room::kNone) WaitForCollector(limit);
   return room;
@@ -51,7 +56,9 @@ Evictor::Room Evictor::Evict(uint64_t limit, size_t most) {
     // it, for a walk of a policy that came in between.
     bool more_to_come = store_.collector->walking(), none = false;
     {
-      Eviction::Session session(store_.eviction);
+      // A walk leaves more than a session can file, and what is picked then is a guess anyhow.
+      Eviction::Session session(store_.eviction,
+                                more_to_come ? Eviction::kFilesFew : Eviction::kFilesAtOnce);
       session.Pick(std::min(kBatch, most - evicted), &victims_);
       more_to_come |= session.in_hands() > 0;
       none = session.keys() <= session.in_hands();
@@ -74,7 +81,7 @@ void Evictor::EvictBatch(uint64_t target) {
   for (const Victim& victim : victims_) Handle::PrefetchVersion(victim.entry.node());
   for (size_t i = 0; i < victims_.size() && IsOver(target); ++i)
     evicted_[i] = EvictOne(victims_[i]);
-  Eviction::Session session(store_.eviction);
+  Eviction::Session session(store_.eviction, Eviction::kFilesFew);
   for (size_t i = 0; i < victims_.size(); ++i) {
     if (evicted_[i]) {
       ++evicted_count_;

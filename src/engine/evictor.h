@@ -7,7 +7,10 @@
 // R1. What counts against the limit is used_bytes: what a new reader can find. A deleted key counts
 //     as garbage at once, so that nobody evicts twice because the collector has not come by.
 // R2. One call evicts at most kVictimsMost keys (some milliseconds); the caller goes on then, and
-//     the next one continues, as does the collector. Values up to 64 KB need far fewer.
+//     the next one continues, as does the collector. Values up to 64 KB need far fewer. Where
+//     little is over the limit and no room was asked for besides, kVictimsNear are enough: what a
+//     growing policy or index took at once is so made up for by many callers, each of which
+//     evicts more than it writes.
 // R3. Who evicts while many dead nodes wait for the collector gives it a millisecond or two first,
 //     so that they do not pile up faster than it can unlink them.
 //
@@ -49,8 +52,10 @@ class Evictor {
  private:
   static constexpr size_t kBatch = 16;  // victims a session
   static constexpr size_t kVictimsMost = 4096;
+  static constexpr size_t kVictimsNear = 64;
 
   bool IsOver(uint64_t limit) const;
+  size_t VictimsMost(uint64_t limit, uint64_t more) const;  // R2
   // The batch: evicts while more than `target` bytes are used, puts the others back.
   void EvictBatch(uint64_t target);
   bool EvictOne(const Victim& victim);

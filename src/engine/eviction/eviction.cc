@@ -77,10 +77,10 @@ void Eviction::LockPolicy() {
   waited_ns_.fetch_add(waited, std::memory_order_relaxed);
 }
 
-Eviction::Session::Session(Eviction& eviction) : eviction_(eviction) {
+Eviction::Session::Session(Eviction& eviction, size_t files_most) : eviction_(eviction) {
   eviction_.LockPolicy();
   eviction_.ReadInboxes();
-  eviction_.FileUnfiled();
+  eviction_.FileUnfiled(files_most);
 }
 
 void Eviction::ReadInboxes() {
@@ -106,8 +106,8 @@ void Eviction::ReadInboxes() {
 }
 
 // Acts on filed events only now that all others are read: their nodes may be looked at (E2).
-void Eviction::FileUnfiled() {
-  for (size_t i = 0; i < kFilesAtOnce && !unfiled_.empty(); ++i) {
+void Eviction::FileUnfiled(size_t most) {
+  for (size_t i = 0; i < most && !unfiled_.empty(); ++i) {
     const Event event = unfiled_.front();
     unfiled_.pop_front();
     if (voids_.Take(event.entry)) continue;  // void already, or an entry stands for it again
@@ -127,7 +127,7 @@ void Eviction::Session::Pick(size_t count, std::vector<Victim>* victims) {
   for (; count > 0; --count) {
     std::optional<Victim> victim = eviction_.policy_->Pick();
     if (!victim && !eviction_.unfiled_.empty()) {
-      eviction_.FileUnfiled();
+      eviction_.FileUnfiled(kFilesAtOnce);
       victim = eviction_.policy_->Pick();
     }
     if (!victim) return;
@@ -155,7 +155,7 @@ void Eviction::Session::NoteEvicted(const Victim& victim) {
 }
 
 void Eviction::Session::DropSpace(SpaceNumber space) {
-  while (!eviction_.unfiled_.empty()) eviction_.FileUnfiled();
+  eviction_.FileUnfiled(eviction_.unfiled_.size());
   eviction_.voids_.DropSpace(space);
 }
 
@@ -183,8 +183,7 @@ bool Eviction::Session::Tidy(uint32_t now_s, size_t budget) {
                   (e.number_wanted_ && voids > 0);
     e.number_wanted_ = false;
   }
-  for (size_t filed = 0; filed < budget && !e.unfiled_.empty(); filed += kFilesAtOnce)
-    e.FileUnfiled();
+  e.FileUnfiled(budget);
   if (e.sweeping_ && e.policy_->Sweep(budget, e.looking_)) {
     e.sweeping_ = false;
     if (e.looking_) e.renewed_at_ = e.clock_.ticks();

@@ -72,6 +72,9 @@ struct KeyState {
 class Eviction {
  public:
   static constexpr size_t kWakeEvents = 1024;  // an inbox that grew to this wants a Session
+  // Events that a Session acts on when it begins: what writers leave between two, so that victims
+  // are picked from all keys; and few, where that is not wanted or not to be had.
+  static constexpr size_t kFilesAtOnce = 1024, kFilesFew = 64;
 
   Eviction() = default;
   Eviction(const Eviction&) = delete;
@@ -118,7 +121,6 @@ class Eviction {
     Latch latch;
     std::vector<Event> events;  // guarded by latch
   };
-  static constexpr size_t kFilesAtOnce = 1024;
 
   bool Evictable(KeyState key) const {
     return key.live && (key.expiry_ms != 0 || !volatile_only_.load(std::memory_order_relaxed));
@@ -126,7 +128,7 @@ class Eviction {
   bool Post(size_t thread, const Event& event);
   void LockPolicy();
   void ReadInboxes();
-  void FileUnfiled();
+  void FileUnfiled(size_t most);
   size_t keys() const;
   uint32_t IdleOfTicks(uint32_t field, uint32_t now_s);
 
@@ -163,7 +165,7 @@ struct Eviction::Former {
 // The lock on a policy, with the events of all threads read. Requires: V4.
 class Eviction::Session {
  public:
-  explicit Session(Eviction& eviction);
+  explicit Session(Eviction& eviction, size_t files_most = kFilesAtOnce);
   ~Session() { eviction_.latch_.Unlock(); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
