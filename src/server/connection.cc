@@ -103,7 +103,11 @@ void Connection::Prefetch(size_t count) {
     request.makes_key = row->scope == command::Scope::kWrite &&
                         (row->flags & command::kDenyOom) != 0 && runs_at_once;
     request.key_hash = HashBytes(request.arguments[1]);
-    handle.PrefetchIndex(session_.db, request.key_hash);
+  }
+  // Apart from the hashing, and so close together: what each waits for is mostly the translation of
+  // an address, and several of these go side by side.
+  for (size_t i = 0; i < count; ++i) {
+    if (batch[i].has_key) handle.PrefetchIndex(session_.db, batch[i].key_hash);
   }
   std::array<const engine::Node*, limits::kBatchCommandsMax> nodes;
   std::array<std::string_view, limits::kBatchCommandsMax> absent;

@@ -13,6 +13,20 @@
 
 namespace fluxkv {
 
+#ifdef FLUXKV_JEMALLOC
+TEST_CASE("memory: sizes are those that the allocator takes") {
+  for (size_t size = 9; size < 100'000; ++size) REQUIRE(AllocatedBytes(size) == nallocx(size, 0));
+  for (size_t power = size_t{1} << 17; power <= size_t{1} << 34; power *= 2) {
+    for (size_t eighth = 0; eighth < 8; ++eighth) {
+      for (const size_t beside : {-1, 0, 1}) {
+        const size_t size = power + power / 8 * eighth + beside;
+        REQUIRE(AllocatedBytes(size) == nallocx(size, 0));
+      }
+    }
+  }
+}
+#endif
+
 TEST_CASE("memory: a node's bits tell its address, whatever its size and thread") {
   struct Piece {
     char* memory;
