@@ -245,7 +245,8 @@ class Collector {
   bool vacuuming_ = false;  // no pass begins but the one that was asked for
 
   std::unique_ptr<Evictor> evictor_;
-  WantedPolicy policy_;  // in force
+  WantedPolicy policy_;         // in force
+  bool evictors_come_ = false;  // they waited for the policy in this turn or in the last one
   bool policy_is_tidy_ = true;
   int64_t policy_measured_at_ms_ = 0;
 

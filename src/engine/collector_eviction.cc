@@ -16,11 +16,13 @@ constexpr size_t kPageKeys = 256;  // filed under their latches: some tens of mi
 constexpr size_t kWalkPages = 16;  // a turn; fewer keys than are tidied
 constexpr int64_t kMeasureMs = 100;
 constexpr size_t kEvictMost = 1024;  // a turn
-// Entries that a session tidies: some tens of microseconds, in which an evictor waits; and sessions
-// a turn.
-constexpr size_t kTidyPiece = 1 << 7;
-constexpr int kTidyPieces = 64;
-constexpr int kGiveWayMost = 212;  // pauses: some hundred microseconds
+// Entries that a session tidies: some tenths of a millisecond, and some tens of microseconds (or
+// one bucket of the policy) while evictors come in between. And in a turn, half as many when all is
+// filed: what all writers leave in the course of a turn is filed in the next one.
+constexpr size_t kTidyPiece = 1 << 10, kTidyPieceBeside = 1 << 8;
+constexpr size_t kTidyMost = 32 * kTidyPiece;
+// Pauses for evictors: some hundred microseconds before a session, some milliseconds in a turn.
+constexpr int kGiveWayMost = 212, kGiveWayAll = 16 * kGiveWayMost;
 
 }  // namespace
 
@@ -55,7 +57,7 @@ void Collector::FollowPolicy() {
     txn_->BeginExclusive();
     const AccessKind fields = store_.eviction.clock().kind();
     {
-      Eviction::Session session(store_.eviction);
+      Eviction::Session session(store_.eviction, Eviction::kFilesFew);
       former = session.Switch(wanted.kind, wanted.volatile_only,
                               static_cast<uint32_t>(store_.clock.now_ms() / 1000));
     }
@@ -104,7 +106,7 @@ bool Collector::NumberSpace(uint32_t db) {
   Keyspace* keyspace = store_.Root(db)->keyspace;
   EvictionSpace space = keyspace->eviction();
   if (!space.numbered) {
-    Eviction::Session session(store_.eviction);
+    Eviction::Session session(store_.eviction, Eviction::kFilesFew);
     const std::optional<SpaceNumber> number = session.NewSpace();
     space = {.numbered = number.has_value(), .number = number.value_or(0), .fields = space.fields};
     keyspace->SetEviction(space);
@@ -118,8 +120,10 @@ void Collector::FilePage(uint32_t db) {
   const auto now_s = static_cast<uint32_t>(store_.clock.now_ms() / 1000);
   // Brings what the latched part will look at, and tells which latches that are.
   Keyspace* keyspace = store_.Root(db)->keyspace;
-  const uint64_t from = keyspace->eviction().filed_below;
-  if (from == EvictionSpace::kEverything) return;  // a new one, since its number was asked for
+  const EvictionSpace space = keyspace->eviction();
+  const uint64_t from = space.filed_below;
+  // It may be a new one, since a number was asked for.
+  if (!space.numbered || from == EvictionSpace::kEverything) return;
   unfiled_.clear();
   const uint64_t next_seen = keyspace->index.Collect(from, kPageKeys, &unfiled_);
   for (const HashIndex::Entry& e : unfiled_) __builtin_prefetch(e.node);
@@ -129,9 +133,9 @@ void Collector::FilePage(uint32_t db) {
 
   txn_->BeginLatchedRange(db, from << kShift,
                           PLANTED(EVICTION_WALK_UNLATCHED) ? from << kShift : last_hash);
-  const EvictionSpace space = keyspace->eviction();
   // Else it was replaced, and is walked again if it is still somebody's.
-  if (store_.Root(db)->keyspace == keyspace && space.numbered && space.filed_below == from) {
+  if (store_.Root(db)->keyspace == keyspace) {
+    DEBUG_ASSERT(keyspace->eviction().filed_below == from);
     unfiled_.clear();
     uint64_t next = keyspace->index.Collect(from, kPageKeys, &unfiled_);
     const uint64_t end = (last_hash >> kShift) + 1;
@@ -153,18 +157,26 @@ void Collector::FilePage(uint32_t db) {
 void Collector::TidyPolicy() {
   const int64_t now_ms = store_.clock.now_ms();
   policy_is_tidy_ = false;
-  for (int piece = 0; piece < kTidyPieces && !policy_is_tidy_; ++piece) {
+  int pauses = 0;
+  for (size_t tidied = 0; tidied < kTidyMost && !policy_is_tidy_;) {
     // Who came to evict meanwhile hardly gets in between two sessions by itself.
     Backoff backoff;
-    for (int i = 0; i < kGiveWayMost && store_.eviction.wanted(); ++i) backoff.Pause();
+    for (int i = 0; i < kGiveWayMost && pauses < kGiveWayAll && store_.eviction.wanted(); ++i) {
+      backoff.Pause();
+      ++pauses;
+    }
+    if (pauses > 0) evictors_come_ = true;
+    const size_t budget = evictors_come_ ? kTidyPieceBeside : kTidyPiece;
     Handle::Scope in_epoch(*handle_);
     Eviction::Session session(store_.eviction, Eviction::kFilesFew);
-    policy_is_tidy_ = session.Tidy(static_cast<uint32_t>(now_ms / 1000), kTidyPiece);
+    policy_is_tidy_ = session.Tidy(static_cast<uint32_t>(now_ms / 1000), budget);
+    tidied += session.all_filed() ? 2 * budget : budget;
   }
+  evictors_come_ = pauses > 0;
   if (now_ms - policy_measured_at_ms_ < kMeasureMs && policy_is_tidy_ && !vacuuming_) return;
   policy_measured_at_ms_ = now_ms;
   Handle::Scope in_epoch(*handle_);
-  Eviction::Session session(store_.eviction);
+  Eviction::Session session(store_.eviction, Eviction::kFilesFew);
   store_.eviction_bytes.store(session.figures().allocated_bytes, std::memory_order_relaxed);
 }
 

@@ -18,7 +18,7 @@ constexpr uint64_t kSlackShare = 2048;
 constexpr uint64_t kSlackMost = 16384;
 constexpr uint64_t kNearShare = 20;  // little: this share of the limit
 constexpr size_t kEmptyTries = 64;   // sessions in a row that find no victim, but void entries
-constexpr std::chrono::microseconds kWaitStep{50};
+constexpr std::chrono::microseconds kWaitStep{100};
 constexpr int kWaitSteps = 20;
 constexpr size_t kBacklogLeast = 1 << 14;  // dead nodes that may wait for the collector,
 constexpr size_t kBacklogShare = 8192;     // and one more for so many bytes of the limit
@@ -31,16 +31,30 @@ bool Evictor::IsOver(uint64_t limit) const {
   return store_.used_bytes() > static_cast<int64_t>(limit);
 }
 
-size_t Evictor::VictimsMost(uint64_t limit, uint64_t more) const {
-  return more == 0 && !IsOver(limit + limit / kNearShare) ? kVictimsNear : kVictimsMost;
+int64_t Evictor::OverBy(uint64_t limit) const {
+  return std::max(store_.used_bytes() - static_cast<int64_t>(limit), int64_t{0});
 }
 
 Evictor::Room Evictor::MakeRoom(uint64_t limit, uint64_t more) {
-  if (limit == 0 || !IsOver(limit - std::min(limit, more))) [[likely]]
+  if (limit == 0 || !IsOver(limit - std::min(limit, more))) [[likely]] {
+    left_over_ = 0;
     return Room::kEnough;
-  Room room = Evict(limit - std::min(limit / 2, more), VictimsMost(limit, more));
+  }
+  const bool near = more == 0 && !IsOver(limit + limit / kNearShare);
+  Room room = near ? EvictNear(limit) : Evict(limit - std::min(limit / 2, more), kVictimsMost);
+  left_over_ = OverBy(limit);
   if (room == Room::kNone && !IsOver(limit)) room = Room::kEnough;
   if (room != Room::kNone) WaitForCollector(limit);
+  return room;
+}
+
+Evictor::Room Evictor::EvictNear(uint64_t limit) {
+  Room room = Room::kMore;
+  for (size_t asked = 0; asked < kVictimsMost && room == Room::kMore; asked += kVictimsNear) {
+    const uint64_t before = evicted_count_;
+    room = Evict(limit, kVictimsNear);
+    if (left_over_ == 0 || OverBy(limit) <= left_over_ || evicted_count_ == before) break;
+  }
   return room;
 }
 

@@ -8,9 +8,9 @@
 //     as garbage at once, so that nobody evicts twice because the collector has not come by.
 // R2. One call evicts at most kVictimsMost keys (some milliseconds); the caller goes on then, and
 //     the next one continues, as does the collector. Values up to 64 KB need far fewer. Where
-//     little is over the limit and no room was asked for besides, kVictimsNear are enough: what a
-//     growing policy or index took at once is so made up for by many callers, each of which
-//     evicts more than it writes.
+//     little is over the limit and no room was asked for besides, kVictimsNear are enough, or as
+//     many more as bring it down to what the last call left: so what a growing policy or index
+//     took at once is made up for by many calls, and what is written does not add to it.
 // R3. Who evicts while many dead nodes wait for the collector gives it a millisecond or two first,
 //     so that they do not pile up faster than it can unlink them.
 //
@@ -55,7 +55,8 @@ class Evictor {
   static constexpr size_t kVictimsNear = 64;
 
   bool IsOver(uint64_t limit) const;
-  size_t VictimsMost(uint64_t limit, uint64_t more) const;  // R2
+  int64_t OverBy(uint64_t limit) const;  // bytes, 0 if it is not
+  Room EvictNear(uint64_t limit);        // R2
   // The batch: evicts while more than `target` bytes are used, puts the others back.
   void EvictBatch(uint64_t target);
   bool EvictOne(const Victim& victim);
@@ -67,6 +68,7 @@ class Evictor {
   std::vector<Victim> victims_;
   std::vector<bool> evicted_;
   uint64_t evicted_count_ = 0;
+  int64_t left_over_ = 0;  // R2: bytes over the limit when MakeRoom last ended
 };
 
 }  // namespace fluxkv::engine

@@ -17,8 +17,8 @@ namespace fluxkv::engine {
 namespace {
 constexpr size_t kFreePagesLag = size_t{4} << 20;
 constexpr int64_t kAwaitPagesNs = 1'000'000;
-constexpr int64_t kAwaitPagesStepNs = 20'000;  // to which the system adds its timer slack
-constexpr uint32_t kWaitsInVain = 16;          // then the collector has something else to do
+constexpr int64_t kAwaitPagesStepNs = 70'000;
+constexpr uint32_t kWaitsInVain = 16;  // then the collector has something else to do
 }  // namespace
 
 Handle::Handle(Store& store, HandleShared& shared, size_t number)

@@ -193,7 +193,6 @@ int Run(config::Config& config, const std::vector<std::string>& notes) {
   if (!status.ok()) return Fail(status.message());
   for (const std::string& note : notes) log.Notice("{}", note);
 
-  SleepExactly();
   SignalWaiter signals;
   command::PubSub pubsub;
   command::ServerStats stats;

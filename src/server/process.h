@@ -27,8 +27,9 @@ Status NotifyServiceManager(std::string_view state);
 // Raises RLIMIT_NOFILE so that `files` descriptors fit; returns what the limit is then.
 size_t RaiseFileLimit(size_t files);
 
-// Has this thread, and those that it starts from now on, woken from short sleeps within a
-// microsecond and not the system's usual fifty: who waits for a latch sleeps for some.
+// This thread's sleeps, and those of threads that it starts from now on, are made longer by a
+// microsecond at the most to be ended with others, and not by the system's usual fifty. Loops want
+// that: who waits for a latch sleeps for some microseconds.
 void SleepExactly();
 
 // The path of this program.

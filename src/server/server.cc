@@ -130,6 +130,7 @@ void Server::Start(command::Services& services) {
   running_.store(loops_.size(), kRelaxed);
   for (auto& loop : loops_) {
     threads_.emplace_back([this, &loop] {
+      SleepExactly();
       UseDataArena(loop->number());
       loop->Run();
       // acq_rel: who sees zero sees all that the other loops did.

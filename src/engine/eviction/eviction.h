@@ -183,6 +183,8 @@ class Eviction::Session {
   // room.
   size_t in_hands() const { return eviction_.in_hands_; }
 
+  // Whether no event that was read is left to be acted on.
+  bool all_filed() const { return eviction_.unfiled_.empty(); }
   // The work of the background, for the collector each round: each kind of it for about `budget`
   // entries, and a bucket's more. False: there is more to do at once.
   bool Tidy(uint32_t now_s, size_t budget);
